@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/clock.h"
 #include "hub/api/caller.h"
 #include "hub/http/http.h"
 #include "hub/http/worker_pool.h"
@@ -88,11 +89,15 @@ struct ConnectRpcOptions {
   std::string service;  // full name: "muster.fleet.v1.FleetService"
   Authenticator* authenticator = nullptr;
   WorkerPool* workers = nullptr;
+  const Clock* clock = Clock::System();
   // Called once per finished call, from any thread; `method` is a name of the table or "unknown". For counters.
   std::function<void(std::string_view method, absl::StatusCode code, absl::Duration took)> on_finished;
 };
 
-// Thread-safe after the last Add. Must outlive the HttpServer; the pointers in the options must outlive it.
+class ConnectRpcDeadlines;
+
+// Thread-safe after the last Add. Must outlive the HttpServer and every open
+// UnaryDone and StreamSink; the pointers in the options must outlive it.
 class ConnectRpc : public HttpHandler {
  public:
   explicit ConnectRpc(ConnectRpcOptions options);
@@ -113,7 +118,13 @@ class ConnectRpc : public HttpHandler {
     decltype(StreamMethod::start) stream;
   };
 
+  struct Call;
+  void RunUnary(const Method& method, std::shared_ptr<Call> call);
+  void RunStream(const Method& method, std::shared_ptr<Call> call);
+  void Refuse(std::string_view method, int http_status, const absl::Status& status, HttpResponder* responder);
+
   const ConnectRpcOptions options_;
+  const std::unique_ptr<ConnectRpcDeadlines> deadlines_;
   std::map<std::string, Method, std::less<>> methods_;
 };
 

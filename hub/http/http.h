@@ -34,10 +34,10 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
-  std::string body;
+  std::string body = {};
   // Sent instead of `body` when set, without a copy in memory.
-  std::shared_ptr<const MappedFile> file;
-  std::vector<HttpHeader> headers;
+  std::shared_ptr<const MappedFile> file = {};
+  std::vector<HttpHeader> headers = {};
   // May be compressed when the client asks. Never for answers that carry a secret beside text the client chose.
   bool compressible = false;
 };
@@ -60,7 +60,9 @@ class HttpResponder {
   // gone or the server stops before End; at once when that has already happened.
   virtual void StartStream(HttpResponse head, std::function<void()> on_gone) = 0;
   virtual StreamWrite Write(std::string_view chunk) = 0;
-  virtual void End() = 0;
+  // `last` is always taken, whatever is unsent: how a stream ended must reach a slow client too.
+  virtual void End(std::string_view last) = 0;
+  void End() { End({}); }
 };
 
 class HttpHandler {
