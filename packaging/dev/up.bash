@@ -175,7 +175,7 @@ start_agent() {
     --runtime "$runtime" "${socket[@]}"
   local tries
   for ((tries = 0; tries < 100; tries++)); do
-    if [[ $(muster target show this-host -o json 2>/dev/null | jq -r '.target.state // .state') == \
+    if [[ $(muster target show this-host -o json 2>/dev/null | jq -r '.target.state') == \
       TARGET_STATE_CONNECTED ]]; then
       say "agent is connected"
       return 0
@@ -189,7 +189,7 @@ start_agent() {
 # The connect code of second-host lasts 24 h, so each start makes a new one until that host has connected.
 prepare_second_host() {
   local answer state_now
-  state_now=$(muster target show second-host -o json 2>/dev/null | jq -r '.target.state // .state') || true
+  state_now=$(muster target show second-host -o json 2>/dev/null | jq -r '.target.state') || true
   case $state_now in
     '') answer=$(muster target create second-host --type docker -o json) ;;
     TARGET_STATE_NOT_CONNECTED) answer=$(muster target reconnect second-host -o json) ;;
@@ -210,7 +210,7 @@ print_places() {
   admin token  $state/hub/admin-token
   CA           $state/hub/tls/ca.pem
   logs         $state/log/
-  CLI          export MUSTER_HUB=https://localhost:$http_port MUSTER_TOKEN=\$(cat $state/hub/admin-token) MUSTER_CA_FILE=$state/hub/tls/ca.pem
+  CLI          export MUSTER_HUB=https://localhost:$http_port MUSTER_TOKEN=\$(cat $state/hub/admin-token) MUSTER_CA=$state/hub/tls/ca.pem
                $bin/muster target list
 EOT
   if [[ -s $state/second-host.command ]]; then
