@@ -13,19 +13,19 @@
 namespace muster::hub {
 
 struct InstallScriptValues {
-  std::string hub_url;           // "https://hub.example.com:8080"
-  std::string hub_grpc_address;  // "hub.example.com:7443"
-  std::string target_id;
-  std::string target_name;
-  std::string target_type;  // "docker" or "host"
-  Secret secret;
-  std::string ca_pem;              // empty: the host's trust store
-  std::string spki_sha256_base64;  // empty: no pin
+  std::string hub_url = {};           // "https://hub.example.com:8080"
+  std::string hub_grpc_address = {};  // "hub.example.com:7443"
+  std::string target_id = {};
+  std::string target_name = {};
+  std::string target_type = {};  // "docker" or "host"
+  Secret secret = {};
+  std::string ca_pem = {};              // empty: the host's trust store
+  std::string spki_sha256_base64 = {};  // empty: no pin
   bool insecure = false;
-  std::string version;
-  std::string binary_arch;
-  std::string binary_sha256;
-  absl::Time hub_time;
+  std::string version = {};
+  std::string binary_arch = {};
+  std::string binary_sha256 = {};
+  absl::Time hub_time = {};
 };
 
 // Fails for an address or id with characters that the agent's settings file cannot carry.
