@@ -14,7 +14,8 @@ namespace {
 using Json = nlohmann::json;
 
 absl::Status Broken(std::string_view what) {
-  return MakeError(absl::StatusCode::kDataLoss, "BROKEN_STATE", fmt::format("not a state file of the agent ({})", what));
+  return MakeError(absl::StatusCode::kDataLoss, "BROKEN_STATE",
+                   fmt::format("not a state file of the agent ({})", what));
 }
 
 std::string Text(const Json& json, const char* key) {

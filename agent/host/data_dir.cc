@@ -30,9 +30,10 @@ struct flock ExclusiveLock() {
 }
 
 absl::Status Unusable(const std::string& path, const absl::Status& why) {
-  return MakeError(why.code(), "DATA_DIR_UNUSABLE",
-                   fmt::format("the data folder {} cannot be used: {}; give --data-dir a folder that this user may write",
-                               path, MessageOf(why)));
+  return MakeError(
+      why.code(), "DATA_DIR_UNUSABLE",
+      fmt::format("the data folder {} cannot be used: {}; give --data-dir a folder that this user may write", path,
+                  MessageOf(why)));
 }
 
 }  // namespace
@@ -53,11 +54,13 @@ absl::StatusOr<DataDir> DataDir::Open(const std::string& path) {
   DataDir dir(path, fd);
   struct flock lock = ExclusiveLock();
   if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return dir;
-  if (errno != EAGAIN && errno != EACCES) return Unusable(path, ErrnoError(errno, fmt::format("lock {}", LockPath(path))));
-  return MakeError(absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE",
-                   fmt::format("another agent already runs with the data folder {}; stop it, or give this one a --data-dir "
-                               "of its own",
-                               path));
+  if (errno != EAGAIN && errno != EACCES)
+    return Unusable(path, ErrnoError(errno, fmt::format("lock {}", LockPath(path))));
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE",
+      fmt::format("another agent already runs with the data folder {}; stop it, or give this one a --data-dir "
+                  "of its own",
+                  path));
 }
 
 AgentState DataDir::LoadState() const {

@@ -63,8 +63,8 @@ void ServiceNotifier::Send(std::string_view message) {
   absl::Cleanup close_fd = [fd] { close(fd); };
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_path_.size());
   // A manager that does not listen cannot be helped from here.
-  static_cast<void>(sendto(fd, message.data(), message.size(), MSG_NOSIGNAL,
-                           reinterpret_cast<const sockaddr*>(&address), length));
+  static_cast<void>(
+      sendto(fd, message.data(), message.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length));
 }
 
 }  // namespace muster::agent

@@ -11,7 +11,9 @@
 namespace muster::agent {
 namespace {
 
-double Seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
+double Seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
 
 // The second number of /proc/self/statm: resident pages.
 std::int64_t ResidentPages() {

@@ -17,8 +17,8 @@ namespace {
 
 absl::Status NoSecretInside(const std::string& path, std::string_view problem) {
   return MakeError(absl::StatusCode::kInvalidArgument, "BAD_SECRET_FILE",
-                   fmt::format("the secret file {} {}; it must hold the target secret alone, which starts with {}", path,
-                               problem, kTargetSecretPrefix));
+                   fmt::format("the secret file {} {}; it must hold the target secret alone, which starts with {}",
+                               path, problem, kTargetSecretPrefix));
 }
 
 }  // namespace

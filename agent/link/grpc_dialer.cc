@@ -1,5 +1,6 @@
 #include "agent/link/grpc_dialer.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <utility>
 
 #include "agent/link/failure_text.h"
+#include "common/log.h"
 #include "common/mutex.h"
 #include "common/version.h"
 #include "muster/agent/v1/agent.grpc.pb.h"
@@ -37,6 +39,11 @@ grpc::ChannelArguments ChannelArguments() {
   args.SetMaxReceiveMessageSize(kMaxReceivedFrameBytes);
   args.SetUserAgentPrefix(std::string("muster-agent/") + kVersion);
   return args;
+}
+
+// gRPC writes lines of its own to stderr for every failed handshake; the session says the same once, for people.
+void TakeGrpcLog() {
+  gpr_set_log_function([](gpr_log_func_args* line) { log::Debug("grpc: {}", line->message); });
 }
 
 // One call with its channel. Owned by the dialer until OnDone, so that neither dies inside a reaction.
@@ -102,10 +109,10 @@ class Call : public grpc::ClientBidiReactor<v1::SessionRequest, v1::SessionRespo
   }
 
   void OnDone(const grpc::Status& status) override {
-    events_->OnClosed(
-        status.ok() ? absl::OkStatus()
-                    : absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                                   LinkFailureText(hub_, static_cast<int>(status.error_code()), status.error_message())));
+    events_->OnClosed(status.ok() ? absl::OkStatus()
+                                  : absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                                                 LinkFailureText(hub_, static_cast<int>(status.error_code()),
+                                                                 status.error_message())));
     // The dialer may destroy this call as soon as it knows.
     const OnCallDone done = std::move(done_);
     done();
@@ -181,6 +188,7 @@ class GrpcLink : public Link {
 class GrpcDialer::Impl {
  public:
   explicit Impl(GrpcDialerOptions options) : options_(std::move(options)) {
+    TakeGrpcLog();
     if (options_.insecure) {
       credentials_ = grpc::InsecureChannelCredentials();
     } else {

@@ -1,5 +1,5 @@
-// The link over gRPC: a fresh channel per attempt, so that the session's own back-off is the only one. A thin adapter on
-// the callback API; nothing is decided here.
+// The link over gRPC: a fresh channel per attempt, so that the session's own back-off is the only one. A thin adapter
+// on the callback API; nothing is decided here.
 #ifndef MUSTER_AGENT_LINK_GRPC_DIALER_H_
 #define MUSTER_AGENT_LINK_GRPC_DIALER_H_
 

@@ -59,9 +59,7 @@ void SessionLogic::FillPresent(v1::Heartbeat* heartbeat) {
   session_.snapshot_sent = snapshot_.digest();
 }
 
-absl::Duration SessionLogic::SilenceLimit() const {
-  return std::max(kHubSilenceLimit, heartbeat_interval_ * 2.5);
-}
+absl::Duration SessionLogic::SilenceLimit() const { return std::max(kHubSilenceLimit, heartbeat_interval_ * 2.5); }
 
 void SessionLogic::BeginClosing(v1::GoodbyeReason reason, Moment now) {
   phase_ = Phase::kClosing;

@@ -7,6 +7,7 @@
 
 #include "agent/session/farewell_policy.h"
 #include "agent/session/snapshot.h"
+#include "common/status.h"
 #include "common/text.h"
 #include "common/time_format.h"
 #include "common/version.h"
@@ -282,7 +283,8 @@ void SessionLogic::Acknowledged(const v1::HeartbeatAck& ack, Moment now) {
   if (ack.has_hub_time()) {
     session_.clock_skew = sent.wall + *session_.round_trip / 2 - FromProto(ack.hub_time());
   }
-  if (!status_.connected) log::Info("the hub acknowledged the first heartbeat; \"{}\" is connected", status_.target_name);
+  if (!status_.connected)
+    log::Info("the hub acknowledged the first heartbeat; \"{}\" is connected", status_.target_name);
   status_.connected = true;
   status_.last_ack_time = now.wall;
   ++status_.changes;

@@ -1,6 +1,6 @@
 // The agent's half of the session protocol (docs/protocol.md) as a state machine: it is fed with frames, pictures and
-// times, and answers through SessionOutput. It knows no transport, no thread, no file and no clock. SessionRunner drives
-// it; every call comes from that one thread.
+// times, and answers through SessionOutput. It knows no transport, no thread, no file and no clock. SessionRunner
+// drives it; every call comes from that one thread.
 //
 //   waiting ──Connect──> greeting ──Welcome──> welcomed ──Goodbye──> closing ──> waiting or stopped
 //      ^─────── farewell, end of stream, silence, a frame out of order ──────┘
@@ -159,8 +159,8 @@ class SessionLogic {
   // The same for a hub that breaks the protocol.
   void FailForProtocol(const std::string& why, Moment now);
   absl::Duration BackoffDelay(Moment now);
-  void LogFailure(log::Level level, const std::string& message, absl::Duration repeat_after, absl::Duration next_attempt,
-                  Moment now);
+  void LogFailure(log::Level level, const std::string& message, absl::Duration repeat_after,
+                  absl::Duration next_attempt, Moment now);
 
   const std::string target_id_;
   const HostView host_;
@@ -187,7 +187,7 @@ class SessionLogic {
   std::optional<v1::GoodbyeReason> goodbye_;  // to be sent as soon as the link takes it
   bool stopping_ = false;
   Instant next_attempt_ = Instant::FromDuration(absl::InfiniteDuration());
-  Instant phase_deadline_;                    // of greeting and closing
+  Instant phase_deadline_;  // of greeting and closing
   Instant last_frame_at_;
   std::optional<Instant> read_ended_deadline_;
 
