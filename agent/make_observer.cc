@@ -76,8 +76,10 @@ class DockerHost : public Observer {
     if (!probe.runtime.empty()) name_ = std::move(probe.runtime);
     if (docker_.has_value() || (!required_ && !probe.is_present)) return;
     log::Info("observing the Docker engine at {} ({})", socket_path_, name_.empty() ? probe.problem : name_);
-    docker_.emplace(DockerObserver::Options{.socket_path = socket_path_, .relist_interval = relist_interval_},
-                    Clock::System(), sink_);
+    DockerObserver::Options options;
+    options.socket_path = socket_path_;
+    options.relist_interval = relist_interval_;
+    docker_.emplace(std::move(options), Clock::System(), sink_);
     docker_->Start();
   }
 

@@ -272,7 +272,8 @@ void SessionLogic::Apply(const v1::Settings& settings) {
 
 void SessionLogic::Acknowledged(const v1::HeartbeatAck& ack, Moment now) {
   std::deque<SentHeartbeat>& awaiting = session_.awaiting_echo;
-  while (!awaiting.empty() && awaiting.front().number < ack.number()) awaiting.pop_front();
+  const bool sent_ever = ack.number() <= session_.last_number;
+  while (sent_ever && !awaiting.empty() && awaiting.front().number < ack.number()) awaiting.pop_front();
   if (awaiting.empty() || awaiting.front().number != ack.number()) {
     log::Debug("the hub acknowledged heartbeat {}, which was not sent or already acknowledged", ack.number());
     return;
