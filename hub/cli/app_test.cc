@@ -53,7 +53,7 @@ TEST(App, CreatesATargetAndShowsWhatIsShownOnce) {
   EXPECT_EQ(request.name(), "web-01");
   EXPECT_EQ(request.type(), types::v1::TARGET_TYPE_DOCKER);
   EXPECT_EQ(request.customer(), "Blue Bakery");
-  EXPECT_EQ(app.hub.requests[0].url, "http://hub:8080/muster.fleet.v1.FleetService/CreateTarget");
+  EXPECT_EQ(app.hub.requests[0].url, "https://hub:8080/muster.fleet.v1.FleetService/CreateTarget");
   EXPECT_EQ(app.hub.requests[0].content_type, "application/json");
   EXPECT_EQ(app.hub.requests[0].token.Reveal(), "mtk_test");
   EXPECT_EQ(app.console.out,
