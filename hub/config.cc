@@ -33,7 +33,8 @@ absl::StatusOr<std::string> ReadPublicUrl(const RawConfig& raw, const HostPort& 
 
 absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, const std::string& hostname) {
   Config config;
-  if (raw.data_dir.empty()) return BadFlag("--data-dir is needed: the folder for the database, keys and the admin token");
+  if (raw.data_dir.empty())
+    return BadFlag("--data-dir is needed: the folder for the database, keys and the admin token");
   config.data_dir = std::filesystem::absolute(raw.data_dir).lexically_normal().string();
   auto grpc = ParseHostPort(raw.grpc_addr);
   if (!grpc.ok()) return Annotate(grpc.status(), "--grpc-addr");

@@ -67,6 +67,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const HostPort& ad
   return server;
 }
 
+GrpcServer::GrpcServer() = default;
+
 GrpcServer::~GrpcServer() {
   if (server_ != nullptr) Shutdown(absl::ZeroDuration());
 }

@@ -24,8 +24,7 @@ inline constexpr int kMaxFrameBytes = 1 << 20;
 class GrpcServer {
  public:
   // Without `tls` in plaintext. The services are kept until the server is gone.
-  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const HostPort& address,
-                                                           const std::optional<ServerTls>& tls,
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const HostPort& address, const std::optional<ServerTls>& tls,
                                                            std::vector<std::unique_ptr<grpc::Service>> services);
   ~GrpcServer();
 
@@ -35,7 +34,7 @@ class GrpcServer {
   void Shutdown(absl::Duration grace);
 
  private:
-  GrpcServer() = default;
+  GrpcServer();
 
   HostPort address_;
   std::vector<std::unique_ptr<grpc::Service>> services_;

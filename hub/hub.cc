@@ -161,10 +161,11 @@ absl::Status RunningHub::OpenStore() {
   RETURN_IF_ERROR(MakeDirectories(config_.data_dir, 0700));
   ASSIGN_OR_RETURN(DataDirLock lock, DataDirLock::Acquire(config_.data_dir));
   lock_.emplace(std::move(lock));
-  ASSIGN_OR_RETURN(store_, Store::Open(config_.data_dir + "/hub.db",
-                                       {.committed = [this](absl::Duration took,
-                                                            std::size_t count) { metrics_.StoreCommitted(took, count); },
-                                        .failed = [this] { metrics_.StoreFailed(); }}));
+  ASSIGN_OR_RETURN(store_,
+                   Store::Open(config_.data_dir + "/hub.db",
+                               {.committed = [this](absl::Duration took,
+                                                    std::size_t count) { metrics_.StoreCommitted(took, count); },
+                                .failed = [this] { metrics_.StoreFailed(); }}));
   ASSIGN_OR_RETURN(memory_, LoadMemory(*store_, config_.organization, config_.data_dir + "/admin-token", started_));
   return absl::OkStatus();
 }
@@ -217,8 +218,8 @@ void RunningHub::MakeParts() {
             return ConnectCommand({.public_url = config_.public_url, .spki_sha256_base64 = pin}, code.Reveal());
           },
   });
-  agent_binary_ = std::make_unique<AgentBinary>(config_.agent_binary.empty() ? AgentBinary::DefaultPath()
-                                                                             : config_.agent_binary);
+  agent_binary_ =
+      std::make_unique<AgentBinary>(config_.agent_binary.empty() ? AgentBinary::DefaultPath() : config_.agent_binary);
   redeemer_ = std::make_unique<Redeemer>(admin_.get(), fleet_.get());
   workers_ = std::make_unique<WorkerPool>(kWorkers);
 }
@@ -260,16 +261,16 @@ absl::Status RunningHub::StartHttp() {
 
 absl::Status RunningHub::StartMetrics() {
   if (!config_.metrics.enabled) return absl::OkStatus();
-  metrics_endpoint_ = std::make_unique<MetricsEndpoint>(
-      config_.metrics,
-      MetricsSources{.fleet = [this] { return fleet_->Snapshot(clock_->Now()); },
-                     .hub = [this] { return Gauges(); },
-                     .hub_token_allows =
-                         [this](std::string_view token) {
-                           const auto caller = tokens_->Authenticate(token);
-                           return caller.ok() && caller->customer.empty();
-                         }},
-      &metrics_, clock_);
+  metrics_endpoint_ =
+      std::make_unique<MetricsEndpoint>(config_.metrics,
+                                        MetricsSources{.fleet = [this] { return fleet_->Snapshot(clock_->Now()); },
+                                                       .hub = [this] { return Gauges(); },
+                                                       .hub_token_allows =
+                                                           [this](std::string_view token) {
+                                                             const auto caller = tokens_->Authenticate(token);
+                                                             return caller.ok() && caller->customer.empty();
+                                                           }},
+                                        &metrics_, clock_);
   metrics_endpoint_->AddTo(&metrics_router_);
   HttpServerOptions options;
   options.address = config_.metrics.address;
@@ -283,13 +284,13 @@ absl::Status RunningHub::StartMetrics() {
 absl::Status RunningHub::StartGrpc() {
   std::vector<std::unique_ptr<grpc::Service>> services;
   services.push_back(MakeAgentService(&session_deps_, sessions_.get()));
-  services.push_back(MakeFleetService({.handlers = handlers_.get(),
-                                       .authenticator = tokens_.get(),
-                                       .workers = workers_.get(),
-                                       .on_finished = [this](std::string_view method, absl::StatusCode code,
-                                                             absl::Duration took) {
-                                         metrics_.ApiCall("grpc", method, code, took);
-                                       }}));
+  services.push_back(
+      MakeFleetService({.handlers = handlers_.get(),
+                        .authenticator = tokens_.get(),
+                        .workers = workers_.get(),
+                        .on_finished = [this](std::string_view method, absl::StatusCode code, absl::Duration took) {
+                          metrics_.ApiCall("grpc", method, code, took);
+                        }}));
   ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_.grpc_address, tls_, std::move(services)));
   return absl::OkStatus();
 }
@@ -299,11 +300,9 @@ void RunningHub::StartTicker() {
   ticker_.Add(kSecond, [this] { sessions_->Tick(clock_->Monotonic()); });
   ticker_.Add(kSecond, [this] { handlers_->Tick(); });
   ticker_.Add(kRunTouch, [this] {
-    store_->writer().Submit(
-        [started = started_, now = clock_->Now()](sqlite::Database& database) {
-          return TouchRun(database, started, now);
-        },
-        [](const absl::Status&) {});
+    store_->writer().Submit([started = started_, now = clock_->Now()](
+                                sqlite::Database& database) { return TouchRun(database, started, now); },
+                            [](const absl::Status&) {});
   });
   ticker_.Start();
 }
@@ -340,9 +339,8 @@ void RunningHub::Stop() {
   if (workers_ != nullptr) workers_->Stop();
   if (history_ == nullptr) return;
   history_->Flush();
-  const absl::Status ended = store_->writer().Run([this](sqlite::Database& database) {
-    return EndRun(database, started_, clock_->Now());
-  });
+  const absl::Status ended =
+      store_->writer().Run([this](sqlite::Database& database) { return EndRun(database, started_, clock_->Now()); });
   if (!ended.ok()) log::Error("the end of this run could not be noted: {}", MessageOf(ended));
   store_->writer().Stop();
   log::Info("stopped");

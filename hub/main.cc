@@ -1,7 +1,7 @@
 // muster-hub: the command line.
-#include <CLI/CLI.hpp>
 #include <absl/synchronization/mutex.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>

@@ -110,8 +110,8 @@ void FleetHandlers::AddReads() {
         std::vector<Deployment> deployments;
         for (TargetSnapshot& target : fleet.targets) {
           for (Deployment& deployment : target.deployments) {
-            const bool wanted = request.status() == types::v1::DEPLOYMENT_STATUS_UNSPECIFIED ||
-                                request.status() == deployment.status();
+            const bool wanted =
+                request.status() == types::v1::DEPLOYMENT_STATUS_UNSPECIFIED || request.status() == deployment.status();
             if (wanted) deployments.push_back(std::move(deployment));
           }
         }
@@ -166,8 +166,7 @@ void FleetHandlers::AddHistory() {
         ASSIGN_OR_RETURN(const HistoryWindow window,
                          ReadWindow(request.has_from_time() ? &request.from_time() : nullptr,
                                     request.has_to_time() ? &request.to_time() : nullptr, page));
-        ASSIGN_OR_RETURN(const Deployment found,
-                         deps_.fleet->FindDeployment(request.deployment(), caller.customer));
+        ASSIGN_OR_RETURN(const Deployment found, deps_.fleet->FindDeployment(request.deployment(), caller.customer));
         std::vector<hub::DeploymentInterval> intervals;
         RETURN_IF_ERROR(deps_.store->Read([&](sqlite::Database& database) -> absl::Status {
           ASSIGN_OR_RETURN(intervals, ReadDeploymentHistory(database, found.id(), window));
@@ -271,8 +270,7 @@ void FleetHandlers::AddDeploymentWrites() {
   Add<UpdateDeploymentRequest, UpdateDeploymentResponse>(
       "UpdateDeployment", ROLE_OPERATOR,
       [this](const Caller& caller, const UpdateDeploymentRequest& request) -> absl::StatusOr<UpdateDeploymentResponse> {
-        ASSIGN_OR_RETURN(const Deployment found,
-                         deps_.fleet->FindDeployment(request.deployment(), caller.customer));
+        ASSIGN_OR_RETURN(const Deployment found, deps_.fleet->FindDeployment(request.deployment(), caller.customer));
         RETURN_IF_ERROR(deps_.admin->UpdateDeployment(
             found, request.has_logs_enabled() ? std::optional(request.logs_enabled()) : std::nullopt,
             request.has_application() ? std::optional(request.application()) : std::nullopt,
@@ -285,8 +283,7 @@ void FleetHandlers::AddDeploymentWrites() {
   Add<DeleteDeploymentRequest, DeleteDeploymentResponse>(
       "DeleteDeployment", ROLE_OPERATOR,
       [this](const Caller& caller, const DeleteDeploymentRequest& request) -> absl::StatusOr<DeleteDeploymentResponse> {
-        ASSIGN_OR_RETURN(const Deployment found,
-                         deps_.fleet->FindDeployment(request.deployment(), caller.customer));
+        ASSIGN_OR_RETURN(const Deployment found, deps_.fleet->FindDeployment(request.deployment(), caller.customer));
         RETURN_IF_ERROR(deps_.admin->DeleteDeployment(found, caller.token_name));
         return DeleteDeploymentResponse();
       });
@@ -296,13 +293,11 @@ void FleetHandlers::AddTokensAndAudit() {
   Add<CreateTokenRequest, CreateTokenResponse>(
       "CreateToken", ROLE_ADMIN,
       [this](const Caller& caller, const CreateTokenRequest& request) -> absl::StatusOr<CreateTokenResponse> {
-        ASSIGN_OR_RETURN(const TokenStore::Created created,
-                         deps_.tokens->Create(request.name(), request.role(),
-                                              EffectiveCustomer(caller, request.customer()),
-                                              request.has_time_to_live()
-                                                  ? std::optional(FromProto(request.time_to_live()))
-                                                  : std::nullopt,
-                                              caller));
+        ASSIGN_OR_RETURN(
+            const TokenStore::Created created,
+            deps_.tokens->Create(
+                request.name(), request.role(), EffectiveCustomer(caller, request.customer()),
+                request.has_time_to_live() ? std::optional(FromProto(request.time_to_live())) : std::nullopt, caller));
         CreateTokenResponse response;
         *response.mutable_token() = ToMessage(created.token);
         response.set_secret(created.secret.Reveal());

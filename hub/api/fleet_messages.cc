@@ -60,8 +60,7 @@ absl::StatusOr<Page> ReadPage(int page_size, const std::string& page_token, int 
   if (page_size < 0) return bad("page_size is negative");
   Page page{.position = 0, .size = page_size == 0 ? default_size : std::min(page_size, max_size)};
   if (page_token.empty()) return page;
-  const auto [end, error] =
-      std::from_chars(page_token.data(), page_token.data() + page_token.size(), page.position);
+  const auto [end, error] = std::from_chars(page_token.data(), page_token.data() + page_token.size(), page.position);
   if (error != std::errc() || end != page_token.data() + page_token.size() || page.position <= 0) {
     return bad("page_token is not one of this hub's");
   }
@@ -147,8 +146,7 @@ fleet::v1::FleetStatus Summarize(const FleetSnapshot& fleet, int target_limit) {
     entry->set_status(value);
     entry->set_count(count);
   }
-  std::stable_sort(order.begin(), order.end(),
-                   [](const auto* a, const auto* b) { return Urgency(*a) < Urgency(*b); });
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return Urgency(*a) < Urgency(*b); });
   order.resize(std::min(order.size(), static_cast<std::size_t>(target_limit)));
   for (const TargetSnapshot* target : order) {
     fleet::v1::TargetStatus* entry = status.add_target_statuses();

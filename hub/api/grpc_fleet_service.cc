@@ -145,10 +145,10 @@ class GrpcFleetService : public FleetService::CallbackService {
     for (const UnaryMethod& method : options_.handlers->unary()) unary_[method.name] = &method;
   }
 
-#define MUSTER_UNARY(Method)                                                                       \
+#define MUSTER_UNARY(Method)                                                                             \
   grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context, const Method##Request* request, \
-                                   Method##Response* response) override {                          \
-    return Call(#Method, context, request, response);                                              \
+                                   Method##Response* response) override {                                \
+    return Call(#Method, context, request, response);                                                    \
   }
   MUSTER_UNARY(GetHub)
   MUSTER_UNARY(CreateTarget)
@@ -196,16 +196,16 @@ class GrpcFleetService : public FleetService::CallbackService {
       reactor->Finish(ToGrpc(status));
     };
     // Request, response and context live until Finish.
-    const bool taken = options_.workers->TrySubmit(
-        [this, name, token = BearerToken(*context), request, response, finish] {
+    const bool taken =
+        options_.workers->TrySubmit([this, name, token = BearerToken(*context), request, response, finish] {
           const auto caller = options_.authenticator->Authenticate(token);
           if (!caller.ok()) return finish(caller.status());
-          unary_.at(name)->handle(*caller, *request,
-                                  [response, finish](const absl::Status& status,
-                                                     std::unique_ptr<google::protobuf::Message> answer) {
-                                    if (status.ok()) response->GetReflection()->Swap(response, answer.get());
-                                    finish(status);
-                                  });
+          unary_.at(name)->handle(
+              *caller, *request,
+              [response, finish](const absl::Status& status, std::unique_ptr<google::protobuf::Message> answer) {
+                if (status.ok()) response->GetReflection()->Swap(response, answer.get());
+                finish(status);
+              });
         });
     if (!taken) finish(Busy());
     return reactor;

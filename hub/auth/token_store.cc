@@ -40,8 +40,7 @@ absl::StatusOr<Caller> TokenStore::Authenticate(std::string_view bearer_token) {
   if (token.expires && *token.expires <= now) {
     return Unauthenticated("TOKEN_EXPIRED", "the API token has expired; ask an admin for a new one");
   }
-  return Caller{
-      .token_id = token.id, .token_name = token.name, .role = token.role, .customer = token.customer};
+  return Caller{.token_id = token.id, .token_name = token.name, .role = token.role, .customer = token.customer};
 }
 
 bool TokenStore::StillValid(std::string_view token_id) const {

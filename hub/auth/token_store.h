@@ -12,6 +12,7 @@
 #include "common/mutex.h"
 #include "common/secret.h"
 #include "hub/api/caller.h"
+#include "hub/store/records.h"
 #include "hub/store/store.h"
 
 namespace muster::hub {

@@ -45,16 +45,18 @@ Fleet::Fleet(std::string organization, std::vector<StoredTarget> targets, Histor
 
 std::variant<Fleet::Admission, Refusal> Fleet::Admit(const agent::v1::Hello& hello, absl::Time now) {
   if (hello.protocol_version() < kOldestProtocolVersion) {
-    return Refusal{agent::v1::FAREWELL_REASON_TOO_OLD,
-                   fmt::format("this agent speaks protocol {}, the hub needs at least {}; run the connect command again "
-                               "to upgrade it",
-                               hello.protocol_version(), kOldestProtocolVersion),
-                   {}};
+    return Refusal{
+        agent::v1::FAREWELL_REASON_TOO_OLD,
+        fmt::format("this agent speaks protocol {}, the hub needs at least {}; run the connect command again "
+                    "to upgrade it",
+                    hello.protocol_version(), kOldestProtocolVersion),
+        {}};
   }
   std::shared_ptr<Slot> slot = FindSlot(hello.target_id());
   if (slot == nullptr) {
     return Refusal{agent::v1::FAREWELL_REASON_UNKNOWN_TARGET,
-                   "this hub has no such target; check the hub's address and the target id, or connect it anew", {}};
+                   "this hub has no such target; check the hub's address and the target id, or connect it anew",
+                   {}};
   }
   MutexLock lock(&slot->mutex);
   if (auto refusal = slot->target.CheckIdentity(hello)) return *std::move(refusal);
@@ -73,9 +75,10 @@ std::variant<Fleet::SessionKey, Refusal> Fleet::OpenSession(const Admission& adm
     MutexLock lock(&key.slot->mutex);
     Target& target = key.slot->target;
     if (target.deleted() || target.generation() != admission.generation) {
-      return Refusal{target.deleted() ? agent::v1::FAREWELL_REASON_TARGET_DELETED
-                                      : agent::v1::FAREWELL_REASON_SECRET_ROTATED,
-                     "the target changed while the session was opening", {}};
+      return Refusal{
+          target.deleted() ? agent::v1::FAREWELL_REASON_TARGET_DELETED : agent::v1::FAREWELL_REASON_SECRET_ROTATED,
+          "the target changed while the session was opening",
+          {}};
     }
     HistoryEvents events;
     replaced = target.OpenSession({.number = key.number,
@@ -161,7 +164,8 @@ void Fleet::ChangeTarget(std::string_view id, Change change) {
 
 void Fleet::Rotate(std::string_view id, const SecretHash& hash, std::int64_t generation, const Moment& now) {
   std::shared_ptr<SessionHandle> handle;
-  ChangeTarget(id, [&](Target& target, HistoryEvents& events) { handle = target.Rotate(hash, generation, now, events); });
+  ChangeTarget(id,
+               [&](Target& target, HistoryEvents& events) { handle = target.Rotate(hash, generation, now, events); });
   if (handle != nullptr) {
     handle->End({agent::v1::FAREWELL_REASON_SECRET_ROTATED,
                  "the target secret was replaced; run the connect command that \"muster target reconnect\" printed",
@@ -199,8 +203,7 @@ void Fleet::SetChoices(std::string_view target_id, std::string_view deployment_i
 }
 
 void Fleet::Forget(std::string_view target_id, std::string_view deployment_id, const Moment& now) {
-  ChangeTarget(target_id,
-               [&](Target& target, HistoryEvents& events) { target.Forget(deployment_id, now, events); });
+  ChangeTarget(target_id, [&](Target& target, HistoryEvents& events) { target.Forget(deployment_id, now, events); });
 }
 
 void Fleet::Tick(const Moment& now) {
@@ -269,9 +272,9 @@ absl::StatusOr<fleet::v1::Deployment> Fleet::FindDeployment(std::string_view ref
   }
   if (found.empty()) return DeploymentNotFound(reference);
   if (found.size() > 1) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "DEPLOYMENT_AMBIGUOUS",
-                     fmt::format("{} deployments are named \"{}\"; write TARGET/NAME or the id", found.size(),
-                                 reference));
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "DEPLOYMENT_AMBIGUOUS",
+        fmt::format("{} deployments are named \"{}\"; write TARGET/NAME or the id", found.size(), reference));
   }
   return found.front();
 }

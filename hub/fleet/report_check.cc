@@ -34,7 +34,8 @@ std::string FindDefect(const agent::v1::DeploymentSnapshot& snapshot) {
   }
   std::set<std::string_view> keys;
   for (const agent::v1::DeploymentState& report : snapshot.deployments()) {
-    if (report.key().empty() || report.key().size() > kMaxNameBytes * 2) return "a deployment's key is empty or too long";
+    if (report.key().empty() || report.key().size() > kMaxNameBytes * 2)
+      return "a deployment's key is empty or too long";
     if (!keys.insert(report.key()).second) return "two deployments of a snapshot have the same key";
     if (!MayBeReported(report.status())) {
       return fmt::format("status {} of a deployment cannot be reported", static_cast<int>(report.status()));

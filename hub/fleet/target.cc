@@ -21,7 +21,8 @@ constexpr char kGoneMessage[] = "all containers are gone";
 
 Refusal RotatedRefusal() {
   return {agent::v1::FAREWELL_REASON_SECRET_ROTATED,
-          "the target secret was replaced; run the connect command that \"muster target reconnect\" printed", {}};
+          "the target secret was replaced; run the connect command that \"muster target reconnect\" printed",
+          {}};
 }
 
 Refusal DeletedRefusal() {
@@ -52,7 +53,8 @@ std::optional<Refusal> Target::CheckIdentity(const agent::v1::Hello& hello) cons
                                    [&](const SecretHash& old) { return SameHash(presented, old); });
   if (retired) return stored_.deleted ? DeletedRefusal() : RotatedRefusal();
   return Refusal{agent::v1::FAREWELL_REASON_BAD_SECRET,
-                 "the target secret is wrong; run the connect command again or \"muster target reconnect\"", {}};
+                 "the target secret is wrong; run the connect command again or \"muster target reconnect\"",
+                 {}};
 }
 
 SessionOpening Target::PrepareOpening(const agent::v1::Hello& hello, absl::Time now) {
@@ -77,8 +79,8 @@ SessionOpening Target::PrepareOpening(const agent::v1::Hello& hello, absl::Time 
 std::shared_ptr<SessionHandle> Target::OpenSession(LiveSession session, const SessionOpening& opening,
                                                    const Moment& now, HistoryEvents& events) {
   std::shared_ptr<SessionHandle> replaced = session_ ? session_->handle : nullptr;
-  const std::string reason = fmt::format("agent {} on {} connected from {}", opening.agent_version,
-                                         opening.machine.hostname(), session.peer);
+  const std::string reason =
+      fmt::format("agent {} on {} connected from {}", opening.agent_version, opening.machine.hostname(), session.peer);
   session_ = std::move(session);
   session_end_.reset();
   stored_.identity_warning = opening.identity_warning;
@@ -237,11 +239,8 @@ void Target::SetState(types::TargetState state, std::string reason, absl::Time a
   const bool changed = stored_.open.state != state;
   if (!changed) return;
   stored_.open = {.state = state, .from = at, .to = {}, .reason = reason};
-  events.push_back(TargetTransition{.target_id = stored_.id,
-                                    .state = state,
-                                    .at = at,
-                                    .reason = std::move(reason),
-                                    .last_seen = stored_.last_seen});
+  events.push_back(TargetTransition{
+      .target_id = stored_.id, .state = state, .at = at, .reason = std::move(reason), .last_seen = stored_.last_seen});
 }
 
 void Target::ApplySnapshot(const agent::v1::DeploymentSnapshot& snapshot, const Moment& now, HistoryEvents& events) {

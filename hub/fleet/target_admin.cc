@@ -31,8 +31,7 @@ AuditRecord TargetAdmin::Audit(std::string_view actor, std::string_view action, 
 }
 
 absl::StatusOr<TargetAdmin::Credentials> TargetAdmin::CreateTarget(std::string_view name, types::v1::TargetType type,
-                                                                   std::string_view customer,
-                                                                   std::string_view actor) {
+                                                                   std::string_view customer, std::string_view actor) {
   RETURN_IF_ERROR(CheckName("a target's name", name));
   if (!customer.empty()) RETURN_IF_ERROR(CheckName("a customer's name", customer));
   if (type == types::v1::TARGET_TYPE_UNSPECIFIED || !types::v1::TargetType_IsValid(type)) {

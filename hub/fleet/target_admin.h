@@ -31,8 +31,8 @@ class TargetAdmin {
     absl::Time connect_expires;
   };
   // ALREADY_EXISTS "TARGET_EXISTS"; INVALID_ARGUMENT "BAD_NAME", "BAD_TYPE".
-  absl::StatusOr<Credentials> CreateTarget(std::string_view name, types::v1::TargetType type,
-                                           std::string_view customer, std::string_view actor);
+  absl::StatusOr<Credentials> CreateTarget(std::string_view name, types::v1::TargetType type, std::string_view customer,
+                                           std::string_view actor);
   // New secret and code in one transaction; when it returns the old secret is refused and its session told so.
   absl::StatusOr<Credentials> Reconnect(std::string_view target_id, std::string_view actor);
   absl::Status DeleteTarget(std::string_view target_id, std::string_view actor);

@@ -108,8 +108,7 @@ void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const absl
   }
   if (ended()) return;
   const std::string session_id = NewId("ses_");
-  auto opened =
-      deps_->fleet->OpenSession(admission, session_id, peer_, shared_from_this(), deps_->clock->Read());
+  auto opened = deps_->fleet->OpenSession(admission, session_id, peer_, shared_from_this(), deps_->clock->Read());
   if (const Refusal* refusal = std::get_if<Refusal>(&opened)) {
     deps_->counters->refused(ShortName(refusal->reason));
     return End(*refusal);

@@ -50,10 +50,8 @@ absl::StatusOr<std::vector<StoredTarget>> LoadTargetRows(sqlite::Database& datab
     t.machine.ParseFromString(s.Text(13));
     t.last_seen = s.OptionalTime(14);
     if (!s.IsNull(15)) {
-      t.open = {.state = static_cast<types::v1::TargetState>(s.Int(15)),
-                .from = s.Time(16),
-                .to = {},
-                .reason = s.Text(17)};
+      t.open = {
+          .state = static_cast<types::v1::TargetState>(s.Int(15)), .from = s.Time(16), .to = {}, .reason = s.Text(17)};
     }
     targets.push_back(std::move(t));
   }
@@ -70,13 +68,12 @@ absl::Status LoadRetiredSecrets(sqlite::Database& database, const TargetIndex& i
 }
 
 absl::Status LoadDeployments(sqlite::Database& database, const TargetIndex& index) {
-  ASSIGN_OR_RETURN(
-      sqlite::Statement s,
-      database.Prepare("SELECT d.id, d.target_id, d.created_us, d.gone_us, d.revision_us, d.logs_enabled,"
-                       " d.application, d.application_version, d.report, i.status, i.from_us, i.message,"
-                       " i.application_version, i.revision FROM deployments d"
-                       " LEFT JOIN deployment_intervals i ON i.deployment_id=d.id AND i.to_us IS NULL"
-                       " WHERE d.archived_us IS NULL"));
+  ASSIGN_OR_RETURN(sqlite::Statement s,
+                   database.Prepare("SELECT d.id, d.target_id, d.created_us, d.gone_us, d.revision_us, d.logs_enabled,"
+                                    " d.application, d.application_version, d.report, i.status, i.from_us, i.message,"
+                                    " i.application_version, i.revision FROM deployments d"
+                                    " LEFT JOIN deployment_intervals i ON i.deployment_id=d.id AND i.to_us IS NULL"
+                                    " WHERE d.archived_us IS NULL"));
   while (true) {
     ASSIGN_OR_RETURN(const bool row, s.Step());
     if (!row) return absl::OkStatus();

@@ -145,10 +145,11 @@ absl::Status Migrate(sqlite::Database& database) {
                      "the database belongs to another program; give the hub a data folder of its own");
   }
   if (version > kSchemaVersion) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "DATABASE_TOO_NEW",
-                     fmt::format("the database has schema {}, this hub knows up to {}; run the newer hub that wrote it, "
-                                 "or restore the backup made before the upgrade",
-                                 version, kSchemaVersion));
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "DATABASE_TOO_NEW",
+        fmt::format("the database has schema {}, this hub knows up to {}; run the newer hub that wrote it, "
+                    "or restore the backup made before the upgrade",
+                    version, kSchemaVersion));
   }
   if (version == kSchemaVersion) return absl::OkStatus();
   RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));

@@ -56,9 +56,9 @@ absl::StatusOr<DataDirLock> DataDirLock::Acquire(const std::string& data_dir) {
   }
   DataDirLock lock(fd);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE",
-                     fmt::format("{} is used by another muster-hub; stop that one or choose another --data-dir",
-                                 data_dir));
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE",
+        fmt::format("{} is used by another muster-hub; stop that one or choose another --data-dir", data_dir));
   }
   return lock;
 }
@@ -87,7 +87,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path, Writ
 std::int64_t Store::SizeBytes() const {
   std::int64_t bytes = 0;
   for (const char* suffix : {"", "-wal"}) {
-    struct stat info{};
+    struct stat info {};
     if (stat((path_ + suffix).c_str(), &info) == 0) bytes += info.st_size;
   }
   return bytes;

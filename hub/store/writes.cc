@@ -129,12 +129,11 @@ absl::StatusOr<std::int64_t> RotateSecret(sqlite::Database& database, std::strin
                            [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, at); }));
   RETURN_IF_ERROR(RunBound(database, "DELETE FROM retired_secrets WHERE target_id=?1 AND generation<?2",
                            [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, generation - kKeptRetiredSecrets); }));
-  RETURN_IF_ERROR(RunBound(database,
-                           "UPDATE targets SET secret_hash=?2, secret_generation=?3, session_counter=0,"
-                           " confirmed_counter=0, identity_warning='' WHERE id=?1",
-                           [&](sqlite::Statement& s) {
-                             s.Bind(1, id).BindBlob(2, hash.data(), hash.size()).Bind(3, generation);
-                           }));
+  RETURN_IF_ERROR(
+      RunBound(database,
+               "UPDATE targets SET secret_hash=?2, secret_generation=?3, session_counter=0,"
+               " confirmed_counter=0, identity_warning='' WHERE id=?1",
+               [&](sqlite::Statement& s) { s.Bind(1, id).BindBlob(2, hash.data(), hash.size()).Bind(3, generation); }));
   return generation;
 }
 
@@ -142,10 +141,9 @@ absl::Status InsertConnectCode(sqlite::Database& database, const SecretHash& cod
                                absl::Time now, absl::Time expires) {
   RETURN_IF_ERROR(RunBound(database, "UPDATE connect_codes SET void_us=?2 WHERE target_id=?1 AND void_us IS NULL",
                            [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, now); }));
-  return RunBound(database, "INSERT INTO connect_codes(hash, target_id, expires_us) VALUES(?,?,?)",
-                  [&](sqlite::Statement& s) {
-                    s.BindBlob(1, code.data(), code.size()).Bind(2, target_id).Bind(3, expires);
-                  });
+  return RunBound(
+      database, "INSERT INTO connect_codes(hash, target_id, expires_us) VALUES(?,?,?)",
+      [&](sqlite::Statement& s) { s.BindBlob(1, code.data(), code.size()).Bind(2, target_id).Bind(3, expires); });
 }
 
 absl::StatusOr<std::string> FindConnectCode(sqlite::Database& database, const SecretHash& code, absl::Time now) {
@@ -188,10 +186,10 @@ absl::Status ConfirmSessionCounter(sqlite::Database& database, std::string_view 
 
 absl::Status RecordTargetTransition(sqlite::Database& database, const TargetTransition& t) {
   const auto bind_id = [&](sqlite::Statement& s) { s.Bind(1, t.target_id); };
-  ASSIGN_OR_RETURN(const absl::Time from,
-                   NextIntervalStart(database,
-                                     "SELECT from_us FROM target_intervals WHERE target_id=? AND to_us IS NULL",
-                                     bind_id, t.at));
+  ASSIGN_OR_RETURN(
+      const absl::Time from,
+      NextIntervalStart(database, "SELECT from_us FROM target_intervals WHERE target_id=? AND to_us IS NULL", bind_id,
+                        t.at));
   RETURN_IF_ERROR(RunBound(database, "UPDATE target_intervals SET to_us=?2 WHERE target_id=?1 AND to_us IS NULL",
                            [&](sqlite::Statement& s) { s.Bind(1, t.target_id).Bind(2, from); }));
   RETURN_IF_ERROR(RunBound(database, "UPDATE targets SET last_seen_us=coalesce(?2, last_seen_us) WHERE id=?1",
@@ -233,12 +231,13 @@ absl::Status RecordDeploymentTransition(sqlite::Database& database, const Deploy
 }
 
 absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view deployment_id, absl::Time at) {
-  RETURN_IF_ERROR(
-      RunBound(database,
-               "UPDATE deployment_intervals SET to_us=max(?2, from_us+1) WHERE deployment_id=?1 AND to_us IS NULL",
-               [&](sqlite::Statement& s) { s.Bind(1, deployment_id).Bind(2, at); }));
-  return RunBound(database, "UPDATE deployments SET archived_us=?2, logs_enabled=1, application=NULL, application_version=NULL WHERE id=?1",
-                  [&](sqlite::Statement& s) { s.Bind(1, deployment_id).Bind(2, at); });
+  RETURN_IF_ERROR(RunBound(
+      database, "UPDATE deployment_intervals SET to_us=max(?2, from_us+1) WHERE deployment_id=?1 AND to_us IS NULL",
+      [&](sqlite::Statement& s) { s.Bind(1, deployment_id).Bind(2, at); }));
+  return RunBound(
+      database,
+      "UPDATE deployments SET archived_us=?2, logs_enabled=1, application=NULL, application_version=NULL WHERE id=?1",
+      [&](sqlite::Statement& s) { s.Bind(1, deployment_id).Bind(2, at); });
 }
 
 absl::Status UpdateDeploymentChoices(sqlite::Database& database, std::string_view deployment_id,

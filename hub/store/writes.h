@@ -16,8 +16,7 @@ namespace muster::hub {
 
 // With its first interval. A taken name is ALREADY_EXISTS "TARGET_EXISTS".
 absl::Status InsertTarget(sqlite::Database& database, const StoredTarget& target);
-absl::Status UpdateTarget(sqlite::Database& database, std::string_view id, std::string_view name,
-                          bool metrics_enabled);
+absl::Status UpdateTarget(sqlite::Database& database, std::string_view id, std::string_view name, bool metrics_enabled);
 // Marks it; the row stays so that its agent can be told TARGET_DELETED.
 absl::Status MarkTargetDeleted(sqlite::Database& database, std::string_view id, absl::Time at);
 
