@@ -15,7 +15,7 @@ struct Caller {
   std::string token_name;
   fleet::v1::Role role = fleet::v1::ROLE_UNSPECIFIED;
   // Limited to this customer organization; empty: all.
-  std::string customer;
+  std::string customer = {};
 };
 
 // Thread-safe. May read the store: called on worker threads only.

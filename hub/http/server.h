@@ -52,9 +52,9 @@ struct HttpServerOptions {
   HostPort address;
   // How the person who starts the hub sets the address ("--http-addr", "METRICS_ADDR"), for error messages.
   std::string address_flag = "--http-addr";
-  std::optional<HttpTls> tls;
+  std::optional<HttpTls> tls = std::nullopt;
   int threads = 2;
-  HttpLimits limits;
+  HttpLimits limits = {};
 };
 
 struct HttpServerStats {

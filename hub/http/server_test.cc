@@ -158,7 +158,7 @@ TEST_F(HttpServerTest, RefusesWhatIsNotHttpWithTheRightStatus) {
       {"GET /../etc/passwd HTTP/1.1\r\nHost: h\r\n\r\n", "400", "BAD_REQUEST_TARGET"},
       {"GET /connect/%2e%2e HTTP/1.1\r\nHost: h\r\n\r\n", "400", "BAD_REQUEST_TARGET"},
       {"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400",
-       "TWO_LENGTHS"},
+       "MALFORMED_REQUEST"},
       {"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", "400", "MALFORMED_REQUEST"},
       {"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n", "404", "PATH_NOT_FOUND"},
       {"DELETE /healthz HTTP/1.1\r\nHost: h\r\n\r\n", "405", "METHOD_NOT_ALLOWED"},

@@ -41,7 +41,7 @@ struct ScrapeInput {
   HubGauges hub;
   std::vector<prometheus::MetricFamily> counters;
   // Absent where /proc cannot be read.
-  std::optional<ProcessStats> process;
+  std::optional<ProcessStats> process = std::nullopt;
 };
 
 std::string WriteExposition(const ScrapeInput& input);
