@@ -44,7 +44,15 @@ absl::Status WriteAll(int fd, std::string_view text) {
 
 }  // namespace
 
-absl::Status TerminalConsole::Write(std::string_view text) { return WriteAll(STDOUT_FILENO, text); }
+absl::Status TerminalConsole::Write(std::string_view text) {
+  absl::Status written = WriteAll(STDOUT_FILENO, text);
+  if (!written.ok() && errno == EPIPE) {
+    // `muster ... | head`: end as programs do whose reader has gone, also where libcurl holds the signal back.
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+  }
+  return written;
+}
 
 void TerminalConsole::WriteError(std::string_view text) { WriteAll(STDERR_FILENO, text).IgnoreError(); }
 
