@@ -10,7 +10,7 @@ std::string ConnectCommand(const ConnectCommandOptions& options, std::string_vie
   const std::string pin = options.spki_sha256_base64.empty()
                               ? ""
                               : fmt::format("-k --pinnedpubkey 'sha256//{}' ", options.spki_sha256_base64);
-  return fmt::format("curl -fsS {}{} | sudo sh", pin, ShellQuote(fmt::format("{}/connect/{}", url, code)));
+  return fmt::format("curl -sS {}{} | sudo sh", pin, ShellQuote(fmt::format("{}/connect/{}", url, code)));
 }
 
 std::string ShellQuote(std::string_view text) {

@@ -289,6 +289,13 @@ TEST_F(ConnectTest, RefusesCodesWithAScriptThatFails) {
   EXPECT_EQ(service_.minted, 0);
 }
 
+TEST_F(ConnectTest, APastedLineWithADeadCodeFailsWithTheReason) {
+  const Ran ran = Install("", "used");
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.output, HasSubstr("used up"));
+  EXPECT_FALSE(std::filesystem::exists(Host()));
+}
+
 TEST_F(ConnectTest, AHeadRequestMintsNothing) {
   EXPECT_THAT(Fetch("/connect/good", "HEAD"), StartsWith("HTTP/1.1 405"));
   EXPECT_EQ(service_.asked, 0);
@@ -320,9 +327,9 @@ TEST_F(ConnectTest, ServesTheBinaryOfItsOwnArchitectureOnly) {
 
 TEST(ConnectCommand, PinsOnlyTheHubsOwnCertificate) {
   EXPECT_EQ(ConnectCommand({.public_url = "https://hub:8080/", .spki_sha256_base64 = "AbC="}, "mcc_1"),
-            "curl -fsS -k --pinnedpubkey 'sha256//AbC=' 'https://hub:8080/connect/mcc_1' | sudo sh");
+            "curl -sS -k --pinnedpubkey 'sha256//AbC=' 'https://hub:8080/connect/mcc_1' | sudo sh");
   EXPECT_EQ(ConnectCommand({.public_url = "http://hub:8080", .spki_sha256_base64 = ""}, "mcc_1"),
-            "curl -fsS 'http://hub:8080/connect/mcc_1' | sudo sh");
+            "curl -sS 'http://hub:8080/connect/mcc_1' | sudo sh");
 }
 
 TEST(RenderInstallScript, RefusesAnAddressThatASettingsFileCannotCarry) {
