@@ -1,5 +1,6 @@
 # Keeps muster-agent running on a host without systemd: muster-agent-supervise start | stop | status | run.
 # Written by the install script, which puts BIN, ETC and DATA in front. docs/install.md.
+# shellcheck shell=sh disable=SC2154
 set -u
 
 PID_FILE=$DATA/supervisor.pid
