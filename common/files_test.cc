@@ -14,7 +14,7 @@ TEST(Files, AtomicWriteReplacesContentAndSetsMode) {
   ASSERT_TRUE(WriteFileAtomically(path, "one", 0644).ok());
   ASSERT_TRUE(WriteFileAtomically(path, "two", 0600).ok());
   EXPECT_EQ(*ReadFile(path), "two");
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
   EXPECT_NE(access((path + ".new").c_str(), F_OK), 0);
@@ -38,7 +38,7 @@ TEST(Files, TooLongIsAnErrorNotACut) {
 TEST(Files, MakeDirectoriesGivesTheLastTheMode) {
   TempDir dir;
   ASSERT_TRUE(MakeDirectories(dir.path() + "/a/b", 0700).ok());
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(stat((dir.path() + "/a/b").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0700u);
   EXPECT_TRUE(MakeDirectories(dir.path() + "/a/b", 0700).ok());

@@ -31,8 +31,8 @@ absl::Status ErrnoError(int error_number, std::string_view context);
 #define MUSTER_STATUS_CONCAT_INNER(a, b) a##b
 #define MUSTER_STATUS_CONCAT(a, b) MUSTER_STATUS_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expression)                                      \
-  do {                                                                   \
+#define RETURN_IF_ERROR(expression)                                         \
+  do {                                                                      \
     if (absl::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

@@ -42,8 +42,12 @@ TEST(CleanUtf8, CutsBetweenCharactersAndMarksTheCut) {
 TEST(EscapeControl, ShowsWhatATerminalWouldObey) {
   EXPECT_EQ(EscapeControl("a\nb\tc\r"), "a\\nb\\tc\\r");
   EXPECT_EQ(EscapeControl("\x1b[31mred"), "\\x1b[31mred");
-  EXPECT_EQ(EscapeControl("\xC2\x9B" "31m"), "\\x9b31m");
-  EXPECT_EQ(EscapeControl("a\xE2\x80\xAE" "b"), "a\\u202eb");
+  EXPECT_EQ(EscapeControl("\xC2\x9B"
+                          "31m"),
+            "\\x9b31m");
+  EXPECT_EQ(EscapeControl("a\xE2\x80\xAE"
+                          "b"),
+            "a\\u202eb");
   EXPECT_EQ(EscapeControl("\xFF"), "\\xff");
   EXPECT_EQ(EscapeControl("gr\xC3\xBCn"), "gr\xC3\xBCn");
 }

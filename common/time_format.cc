@@ -40,8 +40,8 @@ google::protobuf::Timestamp ToProto(absl::Time time) {
   google::protobuf::Timestamp proto;
   const std::int64_t seconds = absl::ToUnixSeconds(time);
   proto.set_seconds(std::clamp(seconds, kMinSeconds, kMaxSeconds));
-  proto.set_nanos(
-      static_cast<std::int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(proto.seconds())) % 1'000'000'000));
+  proto.set_nanos(static_cast<std::int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(proto.seconds())) %
+                                            1'000'000'000));
   return proto;
 }
 

@@ -118,11 +118,11 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, mode == OpenMode::kReader ? 1 : 0, nullptr);
-  const absl::Status set_up =
-      mode == OpenMode::kWriter
-          ? database->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-                              "PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF;")
-          : database->Execute("PRAGMA query_only=ON;");
+  const absl::Status set_up = mode == OpenMode::kWriter
+                                  ? database->Execute(
+                                        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
+                                        "PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF;")
+                                  : database->Execute("PRAGMA query_only=ON;");
   if (!set_up.ok()) return Annotate(set_up, context);
   return database;
 }

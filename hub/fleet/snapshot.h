@@ -1,4 +1,5 @@
-// The fleet as it is at one moment, as plain values: what /metrics and the API read. Made by Fleet, owned by the reader.
+// The fleet as it is at one moment, as plain values: what /metrics and the API read. Made by Fleet, owned by the
+// reader.
 #ifndef MUSTER_HUB_FLEET_SNAPSHOT_H_
 #define MUSTER_HUB_FLEET_SNAPSHOT_H_
 

@@ -1,0 +1,83 @@
+// muster.fleet.v1.FleetService, once for both doors: plain functions from caller and request to response, in a table
+// that the Connect and the gRPC front read. Checks the caller's role and customer before anything else.
+//
+// Thread-safe. Handlers may block on the store, so they run on the WorkerPool.
+#ifndef MUSTER_HUB_API_FLEET_HANDLERS_H_
+#define MUSTER_HUB_API_FLEET_HANDLERS_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/mutex.h"
+#include "hub/api/connect_rpc.h"
+#include "hub/auth/token_store.h"
+#include "hub/fleet/fleet.h"
+#include "hub/fleet/target_admin.h"
+#include "hub/store/store.h"
+
+namespace muster::hub {
+
+struct FleetHandlersDeps {
+  Fleet* fleet = nullptr;
+  TargetAdmin* admin = nullptr;
+  TokenStore* tokens = nullptr;
+  Store* store = nullptr;
+  const Clock* clock = nullptr;
+  absl::Time started;
+  std::string public_url;
+  // The line to paste for a connect code.
+  std::function<std::string(const Secret& code)> connect_command;
+};
+
+class FleetHandlers {
+ public:
+  // A page when the request names no size, and the most it may name.
+  static constexpr int kDefaultPage = 100;
+  static constexpr int kMaxPage = 1000;
+  static constexpr std::string_view kServiceName = "muster.fleet.v1.FleetService";
+
+  explicit FleetHandlers(FleetHandlersDeps deps);
+
+  const std::vector<UnaryMethod>& unary() const { return unary_; }
+  const std::vector<StreamMethod>& streams() const { return streams_; }
+
+  // Once a second: watchers get the fleet when it changed.
+  void Tick() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends all watches: the hub is stopping.
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Watch {
+    std::shared_ptr<StreamSink> sink;
+    Caller caller;
+    int target_limit = 0;
+  };
+
+  void AddReads();
+  void AddHistory();
+  void AddTargetWrites();
+  void AddDeploymentWrites();
+  void AddTokensAndAudit();
+  void StartWatch(const Caller& caller, const fleet::v1::WatchFleetRequest& request, std::shared_ptr<StreamSink> sink)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  fleet::v1::FleetStatus Status(const Caller& caller, int target_limit) const;
+  // Adds a method that callers of `role` or above may use.
+  template <typename Request, typename Response>
+  void Add(std::string name, fleet::v1::Role role,
+           std::function<absl::StatusOr<Response>(const Caller&, const Request&)> handle);
+
+  const FleetHandlersDeps deps_;
+  std::vector<UnaryMethod> unary_;
+  std::vector<StreamMethod> streams_;
+
+  Mutex mutex_;
+  std::vector<Watch> watches_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t told_version_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace muster::hub
+
+#endif  // MUSTER_HUB_API_FLEET_HANDLERS_H_

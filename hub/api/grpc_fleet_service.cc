@@ -1,0 +1,224 @@
+#include "hub/api/grpc_fleet_service.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/mutex.h"
+#include "common/status.h"
+#include "muster/fleet/v1/fleet.grpc.pb.h"
+
+namespace muster::hub {
+namespace {
+
+using namespace fleet::v1;  // NOLINT(google-build-using-namespace): this file is about these messages
+
+// Messages that wait for a slow reader; a watcher gets the newest state later anyway.
+constexpr std::size_t kMaxQueuedMessages = 8;
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), MessageOf(status));
+}
+
+// The reason code travels in a trailer of its own: google.rpc.Status is not among the protos of this project.
+void AttachReason(grpc::CallbackServerContext* context, const absl::Status& status) {
+  if (!status.ok()) context->AddTrailingMetadata("muster-reason", ReasonOf(status));
+}
+
+std::string BearerToken(const grpc::CallbackServerContext& context) {
+  constexpr std::string_view kScheme = "Bearer ";
+  const auto it = context.client_metadata().find("authorization");
+  if (it == context.client_metadata().end()) return "";
+  const std::string value(it->second.data(), it->second.size());
+  return value.starts_with(kScheme) ? value.substr(kScheme.size()) : "";
+}
+
+absl::Status Busy() {
+  return MakeError(absl::StatusCode::kResourceExhausted, "HUB_BUSY", "too many requests at once; try again");
+}
+
+// The writing half of a WatchFleet stream. Outlives the reactor.
+class GrpcStreamSink : public StreamSink {
+ public:
+  explicit GrpcStreamSink(grpc::ServerWriteReactor<WatchFleetResponse>* reactor) : reactor_(reactor) {}
+
+  bool Write(const google::protobuf::Message& message) override {
+    MutexLock lock(&mutex_);
+    if (reactor_ == nullptr || finishing_ || queue_.size() >= kMaxQueuedMessages) return false;
+    queue_.push_back(static_cast<const WatchFleetResponse&>(message));
+    if (!writing_) WriteNext();
+    return true;
+  }
+  void Finish(const absl::Status& status) override {
+    MutexLock lock(&mutex_);
+    if (finishing_) return;
+    finishing_ = true;
+    status_ = ToGrpc(status);
+    FinishIfIdle();
+  }
+  void OnCancelled(std::function<void()> callback) override {
+    {
+      MutexLock lock(&mutex_);
+      if (!cancelled_) {
+        on_cancelled_ = std::move(callback);
+        return;
+      }
+    }
+    callback();
+  }
+  bool cancelled() const override {
+    MutexLock lock(&mutex_);
+    return cancelled_ || reactor_ == nullptr || finishing_;
+  }
+
+  void OnWriteDone(bool ok) {
+    MutexLock lock(&mutex_);
+    writing_ = false;
+    queue_.pop_front();
+    if (!ok) queue_.clear();
+    if (!queue_.empty()) return WriteNext();
+    FinishIfIdle();
+  }
+  void Cancel() {
+    std::function<void()> callback;
+    {
+      MutexLock lock(&mutex_);
+      cancelled_ = true;
+      callback = std::move(on_cancelled_);
+    }
+    Finish(absl::CancelledError("the client has gone"));
+    if (callback) callback();
+  }
+  void Detach() {
+    MutexLock lock(&mutex_);
+    reactor_ = nullptr;
+  }
+
+ private:
+  // gRPC never runs a reaction inside StartWrite or Finish, so calling them under the lock is safe.
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    writing_ = true;
+    reactor_->StartWrite(&queue_.front());
+  }
+  void FinishIfIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (reactor_ == nullptr || !finishing_ || writing_ || !queue_.empty() || finished_) return;
+    finished_ = true;
+    reactor_->Finish(status_);
+  }
+
+  mutable Mutex mutex_;
+  grpc::ServerWriteReactor<WatchFleetResponse>* reactor_ ABSL_GUARDED_BY(mutex_);
+  std::deque<WatchFleetResponse> queue_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> on_cancelled_ ABSL_GUARDED_BY(mutex_);
+  grpc::Status status_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// Deletes itself in OnDone, the last reaction.
+class WatchReactor : public grpc::ServerWriteReactor<WatchFleetResponse> {
+ public:
+  WatchReactor() : sink_(std::make_shared<GrpcStreamSink>(this)) {}
+  const std::shared_ptr<GrpcStreamSink>& sink() const { return sink_; }
+
+  void OnWriteDone(bool ok) override { sink_->OnWriteDone(ok); }
+  void OnCancel() override { sink_->Cancel(); }
+  void OnDone() override {
+    sink_->Detach();
+    delete this;
+  }
+
+ private:
+  const std::shared_ptr<GrpcStreamSink> sink_;
+};
+
+class GrpcFleetService : public FleetService::CallbackService {
+ public:
+  explicit GrpcFleetService(GrpcFleetServiceOptions options) : options_(std::move(options)) {
+    for (const UnaryMethod& method : options_.handlers->unary()) unary_[method.name] = &method;
+  }
+
+#define MUSTER_UNARY(Method)                                                                             \
+  grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context, const Method##Request* request, \
+                                   Method##Response* response) override {                                \
+    return Call(#Method, context, request, response);                                                    \
+  }
+  MUSTER_UNARY(GetHub)
+  MUSTER_UNARY(CreateTarget)
+  MUSTER_UNARY(ListTargets)
+  MUSTER_UNARY(GetTarget)
+  MUSTER_UNARY(UpdateTarget)
+  MUSTER_UNARY(ReconnectTarget)
+  MUSTER_UNARY(DeleteTarget)
+  MUSTER_UNARY(ListDeployments)
+  MUSTER_UNARY(GetDeployment)
+  MUSTER_UNARY(UpdateDeployment)
+  MUSTER_UNARY(DeleteDeployment)
+  MUSTER_UNARY(GetFleetStatus)
+  MUSTER_UNARY(ListTargetHistory)
+  MUSTER_UNARY(ListDeploymentHistory)
+  MUSTER_UNARY(GetFleetAt)
+  MUSTER_UNARY(CreateToken)
+  MUSTER_UNARY(ListTokens)
+  MUSTER_UNARY(RevokeToken)
+  MUSTER_UNARY(ListAuditEntries)
+  MUSTER_UNARY(VerifyAuditLog)
+#undef MUSTER_UNARY
+
+  grpc::ServerWriteReactor<WatchFleetResponse>* WatchFleet(grpc::CallbackServerContext* context,
+                                                           const WatchFleetRequest* request) override {
+    auto* reactor = new WatchReactor;
+    std::shared_ptr<GrpcStreamSink> sink = reactor->sink();
+    const bool taken = options_.workers->TrySubmit([this, sink, token = BearerToken(*context), copy = *request] {
+      const auto caller = options_.authenticator->Authenticate(token);
+      if (!caller.ok()) return sink->Finish(caller.status());
+      options_.handlers->streams().front().start(*caller, copy, sink);
+    });
+    if (!taken) sink->Finish(Busy());
+    return reactor;
+  }
+
+ private:
+  grpc::ServerUnaryReactor* Call(const char* name, grpc::CallbackServerContext* context,
+                                 const google::protobuf::Message* request, google::protobuf::Message* response) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    const Instant begun = Clock::System()->Monotonic();
+    const auto finish = [this, name, context, reactor, begun](const absl::Status& status) {
+      options_.on_finished(name, status.code(), Clock::System()->Monotonic() - begun);
+      AttachReason(context, status);
+      reactor->Finish(ToGrpc(status));
+    };
+    // Request, response and context live until Finish.
+    const bool taken =
+        options_.workers->TrySubmit([this, name, token = BearerToken(*context), request, response, finish] {
+          const auto caller = options_.authenticator->Authenticate(token);
+          if (!caller.ok()) return finish(caller.status());
+          unary_.at(name)->handle(
+              *caller, *request,
+              [response, finish](const absl::Status& status, std::unique_ptr<google::protobuf::Message> answer) {
+                if (status.ok()) response->GetReflection()->Swap(response, answer.get());
+                finish(status);
+              });
+        });
+    if (!taken) finish(Busy());
+    return reactor;
+  }
+
+  const GrpcFleetServiceOptions options_;
+  std::map<std::string, const UnaryMethod*, std::less<>> unary_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeFleetService(GrpcFleetServiceOptions options) {
+  return std::make_unique<GrpcFleetService>(std::move(options));
+}
+
+}  // namespace muster::hub

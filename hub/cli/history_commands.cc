@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+
+#include "common/status.h"
+#include "common/time_format.h"
+#include "hub/cli/command_line.h"
+#include "hub/cli/commands.h"
+#include "hub/cli/time_argument.h"
+#include "hub/cli/views.h"
+
+namespace muster::cli {
+namespace {
+
+struct HistoryArgs {
+  std::string subject;
+  std::string from;
+  std::string to;
+  int limit = 0;
+};
+
+// Sets the window of either history request.
+template <typename Request>
+absl::Status SetWindow(const HistoryArgs& args, absl::Time now, Request* request) {
+  if (!args.from.empty()) {
+    ASSIGN_OR_RETURN(const absl::Time from, ParseTimeArgument(args.from, now));
+    *request->mutable_from_time() = ToProto(from);
+  }
+  if (!args.to.empty()) {
+    ASSIGN_OR_RETURN(const absl::Time to, ParseTimeArgument(args.to, now));
+    *request->mutable_to_time() = ToProto(to);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TargetHistory(const CommandContext& context, const HistoryArgs& args) {
+  fleet::v1::ListTargetHistoryRequest request;
+  request.set_target(args.subject);
+  RETURN_IF_ERROR(SetWindow(args, context.clock().Now(), &request));
+  fleet::v1::ListTargetHistoryResponse all;
+  RETURN_IF_ERROR(Annotate(
+      context.client().List(
+          "ListTargetHistory", request, &all, [](const auto& list) { return list.intervals_size(); }, args.limit),
+      fmt::format("history of target {}", args.subject)));
+  return context.PrintList(all, [&](Page* page) { ShowTargetHistory(all, context.client().HubNow(), page); });
+}
+
+absl::Status DeploymentHistory(const CommandContext& context, const HistoryArgs& args) {
+  fleet::v1::ListDeploymentHistoryRequest request;
+  request.set_deployment(args.subject);
+  RETURN_IF_ERROR(SetWindow(args, context.clock().Now(), &request));
+  fleet::v1::ListDeploymentHistoryResponse all;
+  RETURN_IF_ERROR(Annotate(
+      context.client().List(
+          "ListDeploymentHistory", request, &all, [](const auto& list) { return list.intervals_size(); }, args.limit),
+      fmt::format("history of deployment {}", args.subject)));
+  return context.PrintList(all, [&](Page* page) { ShowDeploymentHistory(all, context.client().HubNow(), page); });
+}
+
+void AddHistory(CLI::App* noun, Action* action, const std::string& name, const std::string& what,
+                const std::string& example, absl::Status (*run)(const CommandContext&, const HistoryArgs&)) {
+  auto args = std::make_shared<HistoryArgs>();
+  CLI::App* verb =
+      AddCommand(noun, name, fmt::format("Shows how a {} was, newest first", name),
+                 {fmt::format("muster history {} {}", name, example),
+                  fmt::format("muster history {} {} --from \"2d ago\" --to 2026-11-21T05:00:00Z", name, example)});
+  AddArgument(verb, name == "target" ? "TARGET" : "DEPLOYMENT", &args->subject, what);
+  AddValue(verb, "--from", &args->from, "TIME",
+           "Only what was after this: 2026-11-21T05:24:21Z, 2026-11-21, \"2h ago\"");
+  AddValue(verb, "--to", &args->to, "TIME", "Only what was before this");
+  AddLimit(verb, &args->limit, "At most so many entries");
+  OnChosen(verb, action, args, run);
+}
+
+}  // namespace
+
+void AddHistoryCommands(CLI::App* root, Action* action) {
+  CLI::App* noun = AddNoun(root, "history", "What was when",
+                           {"muster history target web-01", "muster history deployment web-01/shop --from \"7d ago\""});
+  AddHistory(noun, action, "target", "Id or name", "web-01", TargetHistory);
+  AddHistory(noun, action, "deployment", "Id, TARGET/NAME, or a name that occurs once", "web-01/shop",
+             DeploymentHistory);
+}
+
+}  // namespace muster::cli

@@ -1,0 +1,69 @@
+#include "hub/config.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "common/status.h"
+#include "hub/fleet/target_admin.h"
+#include "hub/tls/authority.h"
+
+namespace muster::hub {
+namespace {
+
+absl::Status BadFlag(std::string_view message) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_CONFIGURATION", message);
+}
+
+absl::StatusOr<std::string> ReadPublicUrl(const RawConfig& raw, const HostPort& http, const std::string& hostname) {
+  const std::string scheme = raw.insecure ? "http" : "https";
+  if (raw.public_url.empty()) return fmt::format("{}://{}:{}", scheme, hostname, http.port);
+  std::string url = raw.public_url;
+  while (url.ends_with('/')) url.pop_back();
+  const bool good = (url.starts_with("https://") || url.starts_with("http://")) && !HostOfUrl(url).empty() &&
+                    url.find_first_of(" \t\n'\"\\?#") == std::string::npos;
+  if (!good) {
+    return BadFlag(fmt::format("--public-url \"{}\" is not a URL; write it like {}://hub.example.com:8080",
+                               raw.public_url, scheme));
+  }
+  return url;
+}
+
+}  // namespace
+
+absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, const std::string& hostname) {
+  Config config;
+  if (raw.data_dir.empty())
+    return BadFlag("--data-dir is needed: the folder for the database, keys and the admin token");
+  config.data_dir = std::filesystem::absolute(raw.data_dir).lexically_normal().string();
+  auto grpc = ParseHostPort(raw.grpc_addr);
+  if (!grpc.ok()) return Annotate(grpc.status(), "--grpc-addr");
+  auto http = ParseHostPort(raw.http_addr);
+  if (!http.ok()) return Annotate(http.status(), "--http-addr");
+  config.grpc_address = *grpc;
+  config.http_address = *http;
+  const std::string host = hostname.empty() ? "localhost" : hostname;
+  ASSIGN_OR_RETURN(config.public_url, ReadPublicUrl(raw, config.http_address, host));
+  config.public_grpc_address = raw.public_grpc_addr;
+  if (config.public_grpc_address.empty()) {
+    config.public_grpc_address =
+        HostPort{.host = HostOfUrl(config.public_url), .port = config.grpc_address.port}.ToString();
+  } else if (auto given = ParseHostPort(raw.public_grpc_addr); !given.ok() || given->host.empty()) {
+    return BadFlag(fmt::format("--public-grpc-addr \"{}\" is not an address; write it like hub.example.com:7443",
+                               raw.public_grpc_addr));
+  }
+  if (absl::Status named = CheckName("--organization", raw.organization); !named.ok()) return named;
+  config.organization = raw.organization;
+  if (raw.tls_cert.empty() != raw.tls_key.empty()) {
+    return BadFlag("--tls-cert and --tls-key go together: give both, or neither for the hub's own certificate");
+  }
+  if (raw.insecure && !raw.tls_cert.empty()) return BadFlag("--insecure and --tls-cert exclude each other");
+  config.tls_cert_file = raw.tls_cert;
+  config.tls_key_file = raw.tls_key;
+  config.agent_binary = raw.agent_binary;
+  config.insecure = raw.insecure;
+  ASSIGN_OR_RETURN(config.metrics, ReadMetricsConfig(getenv));
+  return config;
+}
+
+}  // namespace muster::hub

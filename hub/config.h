@@ -1,0 +1,52 @@
+// What `muster-hub serve` was told: flags over environment over defaults, checked once, absolute afterwards.
+#ifndef MUSTER_HUB_CONFIG_H_
+#define MUSTER_HUB_CONFIG_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/address.h"
+#include "hub/metrics/metrics_endpoint.h"
+
+namespace muster::hub {
+
+// As written by the user.
+struct RawConfig {
+  std::string data_dir;
+  std::string grpc_addr = ":7443";
+  std::string http_addr = ":8080";
+  std::string public_url;
+  std::string public_grpc_addr;
+  std::string organization = "default";
+  std::string tls_cert;
+  std::string tls_key;
+  std::string agent_binary;
+  bool insecure = false;
+};
+
+struct Config {
+  std::string data_dir;
+  HostPort grpc_address;
+  HostPort http_address;
+  // Without a final slash: "https://hub.example.com:8080".
+  std::string public_url;
+  // Where agents connect: "hub.example.com:7443".
+  std::string public_grpc_address;
+  std::string organization;
+  std::string tls_cert_file;
+  std::string tls_key_file;
+  std::string agent_binary;
+  bool insecure = false;
+  MetricsConfig metrics;
+};
+
+using GetEnv = std::function<std::optional<std::string>(const std::string& name)>;
+
+// INVALID_ARGUMENT with one sentence that names the flag.
+absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, const std::string& hostname);
+
+}  // namespace muster::hub
+
+#endif  // MUSTER_HUB_CONFIG_H_

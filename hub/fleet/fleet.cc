@@ -1,0 +1,316 @@
+#include "hub/fleet/fleet.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/log.h"
+#include "common/status.h"
+
+namespace muster::hub {
+namespace {
+
+absl::Status TargetNotFound(std::string_view reference) {
+  return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND",
+                   fmt::format("there is no target \"{}\"; \"muster target list\" shows them all", reference));
+}
+
+absl::Status DeploymentNotFound(std::string_view reference) {
+  return MakeError(absl::StatusCode::kNotFound, "DEPLOYMENT_NOT_FOUND",
+                   fmt::format("there is no deployment \"{}\"; \"muster deployment list\" shows them all", reference));
+}
+
+bool Visible(const Target& target, std::string_view customer) {
+  return !target.deleted() && (customer.empty() || target.customer() == customer);
+}
+
+bool Names(const fleet::v1::Deployment& deployment, std::string_view reference) {
+  return deployment.id() == reference || deployment.name() == reference ||
+         fmt::format("{}/{}", deployment.target_name(), deployment.name()) == reference;
+}
+
+}  // namespace
+
+Fleet::Fleet(std::string organization, std::vector<StoredTarget> targets, HistorySink* history, const Moment& start)
+    : organization_(std::move(organization)),
+      history_(history),
+      listening_since_(start.monotonic),
+      last_tick_(start.monotonic) {
+  for (StoredTarget& target : targets) {
+    std::string id = target.id;
+    slots_.emplace(std::move(id), std::make_shared<Slot>(std::move(target)));
+  }
+}
+
+std::variant<Fleet::Admission, Refusal> Fleet::Admit(const agent::v1::Hello& hello, absl::Time now) {
+  if (hello.protocol_version() < kOldestProtocolVersion) {
+    return Refusal{
+        agent::v1::FAREWELL_REASON_TOO_OLD,
+        fmt::format("this agent speaks protocol {}, the hub needs at least {}; run the connect command again "
+                    "to upgrade it",
+                    hello.protocol_version(), kOldestProtocolVersion),
+        {}};
+  }
+  std::shared_ptr<Slot> slot = FindSlot(hello.target_id());
+  if (slot == nullptr) {
+    return Refusal{agent::v1::FAREWELL_REASON_UNKNOWN_TARGET,
+                   "this hub has no such target; check the hub's address and the target id, or connect it anew",
+                   {}};
+  }
+  MutexLock lock(&slot->mutex);
+  if (auto refusal = slot->target.CheckIdentity(hello)) return *std::move(refusal);
+  return Admission{.slot = slot,
+                   .generation = slot->target.generation(),
+                   .opening = slot->target.PrepareOpening(hello, now),
+                   .target_name = slot->target.name()};
+}
+
+std::variant<Fleet::SessionKey, Refusal> Fleet::OpenSession(const Admission& admission, std::string session_id,
+                                                            std::string peer, std::shared_ptr<SessionHandle> handle,
+                                                            const Moment& now) {
+  SessionKey key{.slot = admission.slot, .number = next_session_.fetch_add(1, std::memory_order_relaxed)};
+  std::shared_ptr<SessionHandle> replaced;
+  {
+    MutexLock lock(&key.slot->mutex);
+    Target& target = key.slot->target;
+    if (target.deleted() || target.generation() != admission.generation) {
+      return Refusal{
+          target.deleted() ? agent::v1::FAREWELL_REASON_TARGET_DELETED : agent::v1::FAREWELL_REASON_SECRET_ROTATED,
+          "the target changed while the session was opening",
+          {}};
+    }
+    HistoryEvents events;
+    replaced = target.OpenSession({.number = key.number,
+                                   .counter = admission.opening.session_counter,
+                                   .id = std::move(session_id),
+                                   .peer = std::move(peer),
+                                   .handle = std::move(handle),
+                                   .start = now.wall,
+                                   .round_trip = {},
+                                   .clock_skew = {},
+                                   .heartbeats = 0,
+                                   .digest = {}},
+                                  admission.opening, now, events);
+    Record(std::move(events));
+  }
+  version_.fetch_add(1, std::memory_order_relaxed);
+  history_->Flush();
+  if (replaced != nullptr) {
+    replaced->End({agent::v1::FAREWELL_REASON_SUPERSEDED, "a newer session of this target took over", {}});
+  }
+  return key;
+}
+
+std::optional<Refusal> Fleet::Heartbeat(const SessionKey& key, const agent::v1::Heartbeat& heartbeat,
+                                        const Moment& now) {
+  heartbeats_.fetch_add(1, std::memory_order_relaxed);
+  bool changed = false;
+  {
+    MutexLock lock(&key.slot->mutex);
+    HistoryEvents events;
+    if (auto refusal = key.slot->target.Heartbeat(key.number, heartbeat, now, events)) return refusal;
+    changed = !events.empty() || heartbeat.present_case() != agent::v1::Heartbeat::kSnapshotDigest;
+    Record(std::move(events));
+  }
+  if (changed) {
+    version_.fetch_add(1, std::memory_order_relaxed);
+    history_->Flush();
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> Fleet::CheckSession(const SessionKey& key) const {
+  MutexLock lock(&key.slot->mutex);
+  return key.slot->target.CheckSession(key.number);
+}
+
+void Fleet::CloseSession(const SessionKey& key, std::string reason, std::optional<absl::Time> expected_return,
+                         const Moment& now) {
+  {
+    MutexLock lock(&key.slot->mutex);
+    key.slot->target.CloseSession(key.number, std::move(reason), expected_return, now);
+  }
+  version_.fetch_add(1, std::memory_order_relaxed);
+}
+
+agent::v1::Settings Fleet::SettingsFor(const SessionKey& key) const {
+  MutexLock lock(&key.slot->mutex);
+  return key.slot->target.SettingsForAgent();
+}
+
+void Fleet::Add(StoredTarget target) {
+  std::string id = target.id;
+  {
+    MutexLock lock(&mutex_);
+    slots_.emplace(std::move(id), std::make_shared<Slot>(std::move(target)));
+  }
+  version_.fetch_add(1, std::memory_order_relaxed);
+}
+
+template <typename Change>
+void Fleet::ChangeTarget(std::string_view id, Change change) {
+  const std::shared_ptr<Slot> slot = FindSlot(id);
+  if (slot == nullptr) return;
+  {
+    MutexLock lock(&slot->mutex);
+    HistoryEvents events;
+    change(slot->target, events);
+    Record(std::move(events));
+  }
+  version_.fetch_add(1, std::memory_order_relaxed);
+  history_->Flush();
+}
+
+void Fleet::Rotate(std::string_view id, const SecretHash& hash, std::int64_t generation, const Moment& now) {
+  std::shared_ptr<SessionHandle> handle;
+  ChangeTarget(id,
+               [&](Target& target, HistoryEvents& events) { handle = target.Rotate(hash, generation, now, events); });
+  if (handle != nullptr) {
+    handle->End({agent::v1::FAREWELL_REASON_SECRET_ROTATED,
+                 "the target secret was replaced; run the connect command that \"muster target reconnect\" printed",
+                 {}});
+  }
+}
+
+void Fleet::Delete(std::string_view id, const Moment& now) {
+  std::shared_ptr<SessionHandle> handle;
+  ChangeTarget(id, [&](Target& target, HistoryEvents& events) { handle = target.Delete(now, events); });
+  if (handle != nullptr) {
+    handle->End({agent::v1::FAREWELL_REASON_TARGET_DELETED, "the target was deleted; uninstall this agent", {}});
+  }
+}
+
+void Fleet::Update(std::string_view id, std::string name, bool metrics_enabled) {
+  std::shared_ptr<SessionHandle> handle;
+  agent::v1::Settings settings;
+  ChangeTarget(id, [&](Target& target, HistoryEvents&) {
+    handle = target.Update(std::move(name), metrics_enabled);
+    settings = target.SettingsForAgent();
+  });
+  if (handle != nullptr) handle->PushSettings(settings);
+}
+
+void Fleet::SetChoices(std::string_view target_id, std::string_view deployment_id, DeploymentChoices choices,
+                       const Moment& now) {
+  std::shared_ptr<SessionHandle> handle;
+  agent::v1::Settings settings;
+  ChangeTarget(target_id, [&](Target& target, HistoryEvents& events) {
+    handle = target.SetChoices(deployment_id, std::move(choices), now, events);
+    settings = target.SettingsForAgent();
+  });
+  if (handle != nullptr) handle->PushSettings(settings);
+}
+
+void Fleet::Forget(std::string_view target_id, std::string_view deployment_id, const Moment& now) {
+  ChangeTarget(target_id, [&](Target& target, HistoryEvents& events) { target.Forget(deployment_id, now, events); });
+}
+
+void Fleet::Tick(const Moment& now) {
+  Instant listening_since;
+  absl::Duration gap;
+  {
+    MutexLock lock(&mutex_);
+    gap = now.monotonic - last_tick_;
+    last_tick_ = now.monotonic;
+    if (gap > kPauseGap) listening_since_ = now.monotonic;
+    listening_since = listening_since_;
+  }
+  if (gap > kPauseGap) {
+    log::Warning("the hub stood still for {}; nobody is called stale for that time", absl::FormatDuration(gap));
+  }
+  bool changed = false;
+  for (const std::shared_ptr<Slot>& slot : AllSlots()) {
+    MutexLock lock(&slot->mutex);
+    HistoryEvents events;
+    slot->target.Tick(now, listening_since, events);
+    changed = changed || !events.empty();
+    Record(std::move(events));
+  }
+  if (changed) version_.fetch_add(1, std::memory_order_relaxed);
+  history_->Flush();
+}
+
+std::optional<absl::Time> Fleet::GraceUntil(const Moment& now) const {
+  MutexLock lock(&mutex_);
+  const absl::Duration left = kStaleAfter - (now.monotonic - listening_since_);
+  if (left <= absl::ZeroDuration()) return std::nullopt;
+  return now.wall + left;
+}
+
+FleetSnapshot Fleet::Snapshot(absl::Time now) const {
+  FleetSnapshot snapshot{.taken = now, .organization = organization_, .targets = {}};
+  for (const std::shared_ptr<Slot>& slot : AllSlots()) {
+    MutexLock lock(&slot->mutex);
+    if (!slot->target.deleted()) snapshot.targets.push_back(slot->target.Snapshot());
+  }
+  std::sort(snapshot.targets.begin(), snapshot.targets.end(),
+            [](const TargetSnapshot& a, const TargetSnapshot& b) { return a.target.name() < b.target.name(); });
+  return snapshot;
+}
+
+absl::StatusOr<TargetSnapshot> Fleet::FindTarget(std::string_view id_or_name, std::string_view customer) const {
+  for (const std::shared_ptr<Slot>& slot : AllSlots()) {
+    MutexLock lock(&slot->mutex);
+    const Target& target = slot->target;
+    if (!Visible(target, customer)) continue;
+    if (target.id() == id_or_name || target.name() == id_or_name) return target.Snapshot();
+  }
+  return TargetNotFound(id_or_name);
+}
+
+absl::StatusOr<fleet::v1::Deployment> Fleet::FindDeployment(std::string_view reference,
+                                                            std::string_view customer) const {
+  std::vector<fleet::v1::Deployment> found;
+  for (const std::shared_ptr<Slot>& slot : AllSlots()) {
+    MutexLock lock(&slot->mutex);
+    if (!Visible(slot->target, customer)) continue;
+    for (fleet::v1::Deployment& deployment : slot->target.Snapshot().deployments) {
+      if (deployment.id() == reference) return deployment;
+      if (Names(deployment, reference)) found.push_back(std::move(deployment));
+    }
+  }
+  if (found.empty()) return DeploymentNotFound(reference);
+  if (found.size() > 1) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "DEPLOYMENT_AMBIGUOUS",
+        fmt::format("{} deployments are named \"{}\"; write TARGET/NAME or the id", found.size(), reference));
+  }
+  return found.front();
+}
+
+absl::StatusOr<DeploymentChoices> Fleet::ChoicesOf(std::string_view target_id, std::string_view deployment_id) const {
+  const std::shared_ptr<Slot> slot = FindSlot(target_id);
+  if (slot == nullptr) return TargetNotFound(target_id);
+  MutexLock lock(&slot->mutex);
+  const DeploymentChoices* choices = slot->target.ChoicesOf(deployment_id);
+  if (choices == nullptr) return DeploymentNotFound(deployment_id);
+  return *choices;
+}
+
+bool Fleet::MayForget(std::string_view target_id, std::string_view deployment_id) const {
+  const std::shared_ptr<Slot> slot = FindSlot(target_id);
+  if (slot == nullptr) return false;
+  MutexLock lock(&slot->mutex);
+  return slot->target.MayForget(deployment_id);
+}
+
+std::shared_ptr<Fleet::Slot> Fleet::FindSlot(std::string_view id) const {
+  MutexLock lock(&mutex_);
+  const auto it = slots_.find(std::string(id));
+  return it == slots_.end() ? nullptr : it->second;
+}
+
+std::vector<std::shared_ptr<Fleet::Slot>> Fleet::AllSlots() const {
+  std::vector<std::shared_ptr<Slot>> all;
+  MutexLock lock(&mutex_);
+  all.reserve(slots_.size());
+  for (const auto& [id, slot] : slots_) all.push_back(slot);
+  return all;
+}
+
+void Fleet::Record(HistoryEvents events) {
+  if (!events.empty()) history_->Append(std::move(events));
+}
+
+}  // namespace muster::hub

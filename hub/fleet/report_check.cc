@@ -1,0 +1,71 @@
+#include "hub/fleet/report_check.h"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <string_view>
+
+#include "common/text.h"
+#include "hub/fleet/target.h"
+
+namespace muster::hub {
+namespace {
+
+void Clean(std::string* text, std::size_t max_bytes) { *text = CleanUtf8(*text, max_bytes); }
+
+bool MayBeReported(types::v1::DeploymentStatus status) {
+  return status == types::v1::DEPLOYMENT_STATUS_ERROR || status == types::v1::DEPLOYMENT_STATUS_PROGRESSING ||
+         status == types::v1::DEPLOYMENT_STATUS_RUNNING || status == types::v1::DEPLOYMENT_STATUS_HEALTHY;
+}
+
+void CleanResource(types::v1::Resource* resource) {
+  for (std::string* text : {resource->mutable_id(), resource->mutable_name(), resource->mutable_image(),
+                            resource->mutable_image_id(), resource->mutable_state(), resource->mutable_health()}) {
+    Clean(text, kMaxNameBytes);
+  }
+}
+
+}  // namespace
+
+std::string FindDefect(const agent::v1::DeploymentSnapshot& snapshot) {
+  if (static_cast<std::size_t>(snapshot.deployments_size()) > kMaxDeploymentsPerTarget) {
+    return fmt::format("{} deployments in one snapshot, at most {} are allowed", snapshot.deployments_size(),
+                       kMaxDeploymentsPerTarget);
+  }
+  std::set<std::string_view> keys;
+  for (const agent::v1::DeploymentState& report : snapshot.deployments()) {
+    if (report.key().empty() || report.key().size() > kMaxNameBytes * 2)
+      return "a deployment's key is empty or too long";
+    if (!keys.insert(report.key()).second) return "two deployments of a snapshot have the same key";
+    if (!MayBeReported(report.status())) {
+      return fmt::format("status {} of a deployment cannot be reported", static_cast<int>(report.status()));
+    }
+  }
+  return "";
+}
+
+agent::v1::DeploymentState CleanReport(const agent::v1::DeploymentState& raw) {
+  agent::v1::DeploymentState report = raw;
+  for (std::string* text : {report.mutable_name(), report.mutable_application(), report.mutable_application_version(),
+                            report.mutable_revision()}) {
+    Clean(text, kMaxNameBytes);
+  }
+  Clean(report.mutable_message(), kMaxMessageBytes);
+  const int resources = static_cast<int>(kMaxResourcesPerDeployment);
+  if (report.resources_size() > resources) {
+    report.mutable_resources()->DeleteSubrange(resources, report.resources_size() - resources);
+  }
+  for (types::v1::Resource& resource : *report.mutable_resources()) CleanResource(&resource);
+  return report;
+}
+
+types::v1::MachineFacts CleanMachine(const types::v1::MachineFacts& raw) {
+  types::v1::MachineFacts machine = raw;
+  for (std::string* text : {machine.mutable_hostname(), machine.mutable_os(), machine.mutable_kernel(),
+                            machine.mutable_architecture(), machine.mutable_runtime()}) {
+    Clean(text, kMaxNameBytes);
+  }
+  return machine;
+}
+
+}  // namespace muster::hub

@@ -1,0 +1,21 @@
+// What an agent reports, checked and brought within limits before the hub believes it. Pure functions; used by Target.
+#ifndef MUSTER_HUB_FLEET_REPORT_CHECK_H_
+#define MUSTER_HUB_FLEET_REPORT_CHECK_H_
+
+#include <string>
+
+#include "muster/agent/v1/agent.pb.h"
+#include "muster/types/v1/types.pb.h"
+
+namespace muster::hub {
+
+// Empty, or what breaks the contract: too many deployments, a missing or repeated key, a status no agent may report.
+std::string FindDefect(const agent::v1::DeploymentSnapshot& snapshot);
+
+// Texts cut and made valid UTF-8, resources cut to their limit.
+agent::v1::DeploymentState CleanReport(const agent::v1::DeploymentState& raw);
+types::v1::MachineFacts CleanMachine(const types::v1::MachineFacts& raw);
+
+}  // namespace muster::hub
+
+#endif  // MUSTER_HUB_FLEET_REPORT_CHECK_H_

@@ -1,0 +1,343 @@
+#include "hub/fleet/target.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "common/text.h"
+#include "common/time_format.h"
+#include "common/version.h"
+#include "hub/fleet/report_check.h"
+
+namespace muster::hub {
+namespace {
+
+using agent::v1::FarewellReason;
+namespace types = ::muster::types::v1;
+
+constexpr char kGoneMessage[] = "all containers are gone";
+
+Refusal RotatedRefusal() {
+  return {agent::v1::FAREWELL_REASON_SECRET_ROTATED,
+          "the target secret was replaced; run the connect command that \"muster target reconnect\" printed",
+          {}};
+}
+
+Refusal DeletedRefusal() {
+  return {agent::v1::FAREWELL_REASON_TARGET_DELETED, "the target was deleted; uninstall this agent", {}};
+}
+
+std::string Effective(const std::optional<std::string>& chosen, const std::string& reported) {
+  return chosen.value_or(reported);
+}
+
+}  // namespace
+
+Target::Target(StoredTarget stored) : stored_(std::move(stored)) {
+  for (StoredDeployment& deployment : stored_.deployments) {
+    deployments_stale_ = deployments_stale_ || deployment.open.status == types::DEPLOYMENT_STATUS_STALE;
+    deployments_.emplace(deployment.report.key(), std::move(deployment));
+  }
+  stored_.deployments.clear();
+}
+
+std::optional<Refusal> Target::CheckIdentity(const agent::v1::Hello& hello) const {
+  const SecretHash presented = HashSecret(hello.target_secret());
+  if (SameHash(presented, stored_.secret_hash)) {
+    if (stored_.deleted) return DeletedRefusal();
+    return std::nullopt;
+  }
+  const bool retired = std::any_of(stored_.retired_secrets.begin(), stored_.retired_secrets.end(),
+                                   [&](const SecretHash& old) { return SameHash(presented, old); });
+  if (retired) return stored_.deleted ? DeletedRefusal() : RotatedRefusal();
+  return Refusal{agent::v1::FAREWELL_REASON_BAD_SECRET,
+                 "the target secret is wrong; run the connect command again or \"muster target reconnect\"",
+                 {}};
+}
+
+SessionOpening Target::PrepareOpening(const agent::v1::Hello& hello, absl::Time now) {
+  SessionOpening opening{.target_id = stored_.id,
+                         .session_counter = stored_.session_counter + 1,
+                         .identity_warning = stored_.identity_warning,
+                         .agent_version = CleanUtf8(hello.agent_version(), kMaxNameBytes),
+                         .machine = CleanMachine(hello.machine()),
+                         .at = now};
+  if (hello.session_counter() < stored_.confirmed_counter) {
+    opening.identity_warning = fmt::format(
+        "at {} an agent on \"{}\" (machine {}, boot {}) came with session counter {} after {} was in use: a copied "
+        "machine, or a disk rolled back. If two machines share this identity, give one its own target",
+        FormatRfc3339(absl::FromUnixSeconds(absl::ToUnixSeconds(now))), opening.machine.hostname(),
+        CleanUtf8(hello.machine_id(), 64), CleanUtf8(hello.boot_id(), 64), hello.session_counter(),
+        stored_.confirmed_counter);
+  }
+  stored_.session_counter = opening.session_counter;
+  return opening;
+}
+
+std::shared_ptr<SessionHandle> Target::OpenSession(LiveSession session, const SessionOpening& opening,
+                                                   const Moment& now, HistoryEvents& events) {
+  std::shared_ptr<SessionHandle> replaced = session_ ? session_->handle : nullptr;
+  const std::string reason =
+      fmt::format("agent {} on {} connected from {}", opening.agent_version, opening.machine.hostname(), session.peer);
+  session_ = std::move(session);
+  session_end_.reset();
+  stored_.identity_warning = opening.identity_warning;
+  stored_.agent_version = opening.agent_version;
+  stored_.machine = opening.machine;
+  last_seen_ = now.monotonic;
+  stored_.last_seen = now.wall;
+  observer_fault_.clear();
+  SetState(types::TARGET_STATE_CONNECTED, reason, now.wall, events);
+  return replaced;
+}
+
+std::optional<Refusal> Target::CheckSession(std::int64_t session_number) const {
+  if (stored_.deleted) return DeletedRefusal();
+  if (session_ && session_->number == session_number) return std::nullopt;
+  return Refusal{agent::v1::FAREWELL_REASON_SUPERSEDED, "a newer session of this target took over", {}};
+}
+
+std::optional<Refusal> Target::Heartbeat(std::int64_t session_number, const agent::v1::Heartbeat& heartbeat,
+                                         const Moment& now, HistoryEvents& events) {
+  if (auto refusal = CheckSession(session_number)) return refusal;
+  const auto protocol_error = [](std::string message) {
+    return Refusal{agent::v1::FAREWELL_REASON_PROTOCOL_ERROR, std::move(message), {}};
+  };
+  if (heartbeat.present_case() == agent::v1::Heartbeat::kSnapshot) {
+    if (std::string defect = FindDefect(heartbeat.snapshot()); !defect.empty()) return protocol_error(defect);
+  }
+  if (heartbeat.present_case() == agent::v1::Heartbeat::kSnapshotDigest &&
+      session_->digest != heartbeat.snapshot_digest()) {
+    return protocol_error("the heartbeat names a snapshot that this session has not sent");
+  }
+  if (heartbeat.present_case() == agent::v1::Heartbeat::PRESENT_NOT_SET) {
+    return protocol_error("the heartbeat says nothing about deployments");
+  }
+
+  last_seen_ = now.monotonic;
+  stored_.last_seen = now.wall;
+  if (++session_->heartbeats == 1) {
+    // Only now is the agent known to have stored the counter that Welcome carried.
+    stored_.confirmed_counter = session_->counter;
+    events.push_back(CounterConfirmed{stored_.id, session_->counter});
+  }
+  if (heartbeat.has_round_trip()) session_->round_trip = FromProto(heartbeat.round_trip());
+  if (heartbeat.has_clock_skew()) session_->clock_skew = FromProto(heartbeat.clock_skew());
+  if (state() != types::TARGET_STATE_CONNECTED) {
+    SetState(types::TARGET_STATE_CONNECTED, "heartbeats again", now.wall, events);
+  }
+  switch (heartbeat.present_case()) {
+    case agent::v1::Heartbeat::kSnapshot:
+      ApplySnapshot(heartbeat.snapshot(), now, events);
+      break;
+    case agent::v1::Heartbeat::kObserverFault:
+      session_->digest.reset();
+      observer_fault_ = CleanUtf8(heartbeat.observer_fault().message(), kMaxMessageBytes);
+      break;
+    default:
+      ConfirmDeployments(now, events);
+  }
+  return std::nullopt;
+}
+
+void Target::CloseSession(std::int64_t session_number, std::string reason, std::optional<absl::Time> expected_return,
+                          const Moment& now) {
+  if (!session_ || session_->number != session_number) return;
+  session_.reset();
+  session_end_.emplace();
+  *session_end_->mutable_end_time() = ToProto(now.wall);
+  session_end_->set_reason(std::move(reason));
+  if (expected_return) *session_end_->mutable_expected_return() = ToProto(*expected_return);
+}
+
+agent::v1::Settings Target::SettingsForAgent() const {
+  agent::v1::Settings settings;
+  *settings.mutable_heartbeat_interval() = ToProto(absl::Seconds(5));
+  *settings.mutable_relist_interval() = ToProto(absl::Seconds(60));
+  settings.set_metrics_enabled(stored_.metrics_enabled);
+  for (const auto& [key, deployment] : deployments_) {
+    if (!deployment.choices.logs_enabled) settings.add_logs_disabled_keys(key);
+  }
+  return settings;
+}
+
+void Target::Tick(const Moment& now, Instant listening_since, HistoryEvents& events) {
+  if (stored_.deleted) return;
+  const auto silent = [&](const std::optional<Instant>& heard) {
+    return now.monotonic - std::max(heard.value_or(listening_since), listening_since) >= kStaleAfter;
+  };
+  if (state() == types::TARGET_STATE_CONNECTED && silent(last_seen_)) {
+    const std::string why = session_end_ ? fmt::format("; session closed: {}", session_end_->reason()) : "";
+    SetState(types::TARGET_STATE_STALE, "no heartbeat for 60 s" + why, now.wall, events);
+  }
+  if (!deployments_.empty() && !deployments_stale_ && silent(deployments_confirmed_)) {
+    MarkDeploymentsStale(now.wall, events);
+  }
+  ArchiveOldGone(now.wall, events);
+}
+
+std::shared_ptr<SessionHandle> Target::Rotate(const SecretHash& hash, std::int64_t generation, const Moment& now,
+                                              HistoryEvents& events) {
+  const bool newest = generation > stored_.secret_generation;
+  // Two rotations at once may arrive here in either order: the later generation wins, the other is retired at once.
+  stored_.retired_secrets.insert(stored_.retired_secrets.begin(), newest ? stored_.secret_hash : hash);
+  if (stored_.retired_secrets.size() > kKeptRetiredSecrets) stored_.retired_secrets.resize(kKeptRetiredSecrets);
+  if (!newest) return nullptr;
+  stored_.secret_hash = hash;
+  stored_.secret_generation = generation;
+  stored_.session_counter = 0;
+  stored_.confirmed_counter = 0;
+  stored_.identity_warning.clear();
+  std::shared_ptr<SessionHandle> handle = session_ ? session_->handle : nullptr;
+  if (session_) CloseSession(session_->number, "the target secret was rotated", {}, now);
+  if (state() != types::TARGET_STATE_NOT_CONNECTED) {
+    SetState(types::TARGET_STATE_NOT_CONNECTED, "the target secret was rotated", now.wall, events);
+  }
+  return handle;
+}
+
+std::shared_ptr<SessionHandle> Target::Delete(const Moment& now, HistoryEvents& events) {
+  stored_.deleted = true;
+  std::shared_ptr<SessionHandle> handle = session_ ? session_->handle : nullptr;
+  session_.reset();
+  deployments_.clear();
+  events.push_back(TargetRemoved{stored_.id, now.wall});
+  return handle;
+}
+
+std::shared_ptr<SessionHandle> Target::Update(std::string name, bool metrics_enabled) {
+  stored_.name = std::move(name);
+  stored_.metrics_enabled = metrics_enabled;
+  return session_ ? session_->handle : nullptr;
+}
+
+std::shared_ptr<SessionHandle> Target::SetChoices(std::string_view deployment_id, DeploymentChoices choices,
+                                                  const Moment& now, HistoryEvents& events) {
+  StoredDeployment* deployment = FindById(deployment_id);
+  if (deployment == nullptr) return nullptr;
+  deployment->choices = std::move(choices);
+  Refresh(*deployment, deployment->open.status == types::DEPLOYMENT_STATUS_STALE, now.wall, events);
+  return session_ ? session_->handle : nullptr;
+}
+
+bool Target::MayForget(std::string_view deployment_id) const {
+  const auto it = std::find_if(deployments_.begin(), deployments_.end(),
+                               [&](const auto& entry) { return entry.second.id == deployment_id; });
+  return it != deployments_.end() && (it->second.gone_since || !session_);
+}
+
+void Target::Forget(std::string_view deployment_id, const Moment& now, HistoryEvents& events) {
+  StoredDeployment* deployment = FindById(deployment_id);
+  if (deployment == nullptr) return;
+  events.push_back(DeploymentArchived{deployment->id, now.wall});
+  deployments_.erase(std::string(deployment->report.key()));
+}
+
+void Target::SetState(types::TargetState state, std::string reason, absl::Time at, HistoryEvents& events) {
+  const bool changed = stored_.open.state != state;
+  if (!changed) return;
+  stored_.open = {.state = state, .from = at, .to = {}, .reason = reason};
+  events.push_back(TargetTransition{
+      .target_id = stored_.id, .state = state, .at = at, .reason = std::move(reason), .last_seen = stored_.last_seen});
+}
+
+void Target::ApplySnapshot(const agent::v1::DeploymentSnapshot& snapshot, const Moment& now, HistoryEvents& events) {
+  session_->digest = snapshot.digest();
+  omitted_ = snapshot.omitted();
+  for (const agent::v1::DeploymentState& report : snapshot.deployments()) ApplyReport(report, now.wall, events);
+  // Deployments the agent could not list are not gone.
+  if (snapshot.omitted() == 0) MarkGone(snapshot, now.wall, events);
+  ConfirmDeployments(now, events);
+}
+
+void Target::ApplyReport(const agent::v1::DeploymentState& raw, absl::Time at, HistoryEvents& events) {
+  agent::v1::DeploymentState report = CleanReport(raw);
+  auto [it, created] = deployments_.try_emplace(report.key());
+  StoredDeployment& deployment = it->second;
+  if (created) {
+    deployment.id = DerivedId("dep_", stored_.id, report.key());
+    deployment.created = at;
+  }
+  if (created || deployment.report.revision() != report.revision()) deployment.revision_since = at;
+  deployment.gone_since.reset();
+  deployment.report = std::move(report);
+  Refresh(deployment, false, at, events);
+}
+
+void Target::MarkGone(const agent::v1::DeploymentSnapshot& snapshot, absl::Time at, HistoryEvents& events) {
+  std::set<std::string_view> listed;
+  for (const agent::v1::DeploymentState& report : snapshot.deployments()) listed.insert(report.key());
+  for (auto& [key, deployment] : deployments_) {
+    if (deployment.gone_since || listed.contains(key)) continue;
+    deployment.gone_since = at;
+    deployment.report.set_status(types::DEPLOYMENT_STATUS_ERROR);
+    deployment.report.set_message(kGoneMessage);
+    deployment.report.clear_resources();
+    Refresh(deployment, false, at, events);
+  }
+}
+
+void Target::ConfirmDeployments(const Moment& now, HistoryEvents& events) {
+  observer_fault_.clear();
+  deployments_confirmed_ = now.monotonic;
+  deployments_confirmed_wall_ = now.wall;
+  if (!deployments_stale_) return;
+  deployments_stale_ = false;
+  for (auto& [key, deployment] : deployments_) Refresh(deployment, false, now.wall, events);
+}
+
+void Target::MarkDeploymentsStale(absl::Time at, HistoryEvents& events) {
+  deployments_stale_ = true;
+  for (auto& [key, deployment] : deployments_) Refresh(deployment, true, at, events);
+}
+
+void Target::ArchiveOldGone(absl::Time now, HistoryEvents& events) {
+  std::vector<const StoredDeployment*> gone;
+  for (const auto& [key, deployment] : deployments_) {
+    if (deployment.gone_since) gone.push_back(&deployment);
+  }
+  std::sort(gone.begin(), gone.end(), [](const auto* a, const auto* b) { return a->gone_since < b->gone_since; });
+  for (const StoredDeployment* deployment : gone) {
+    const bool expired = now - *deployment->gone_since >= kArchiveGoneAfter;
+    if (!expired && deployments_.size() <= kMaxKnownDeployments) return;
+    events.push_back(DeploymentArchived{deployment->id, now});
+    deployments_.erase(std::string(deployment->report.key()));
+  }
+}
+
+void Target::Refresh(StoredDeployment& deployment, bool stale, absl::Time at, HistoryEvents& events) {
+  const std::string stale_message =
+      observer_fault_.empty() ? "not reported for 60 s" : fmt::format("not reported for 60 s: {}", observer_fault_);
+  DeploymentInterval wanted{
+      .status = stale ? types::DEPLOYMENT_STATUS_STALE : deployment.report.status(),
+      .from = deployment.open.from,
+      .to = {},
+      .message = stale ? stale_message : deployment.report.message(),
+      .application_version = Effective(deployment.choices.application_version, deployment.report.application_version()),
+      .revision = deployment.report.revision()};
+  DeploymentInterval& open = deployment.open;
+  const bool same_interval = open.status == wanted.status && open.application_version == wanted.application_version &&
+                             open.revision == wanted.revision;
+  if (same_interval && open.message == wanted.message) return;
+  if (!same_interval) wanted.from = at;
+  open = std::move(wanted);
+  events.push_back(DeploymentTransition{.target_id = stored_.id, .deployment = deployment});
+}
+
+StoredDeployment* Target::FindById(std::string_view deployment_id) {
+  for (auto& [key, deployment] : deployments_) {
+    if (deployment.id == deployment_id) return &deployment;
+  }
+  return nullptr;
+}
+
+const DeploymentChoices* Target::ChoicesOf(std::string_view deployment_id) const {
+  for (const auto& [key, deployment] : deployments_) {
+    if (deployment.id == deployment_id) return &deployment.choices;
+  }
+  return nullptr;
+}
+
+}  // namespace muster::hub

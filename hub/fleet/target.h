@@ -1,0 +1,138 @@
+// One deployment target as the hub knows it now: its identity, its live session, its deployments, and the rules that
+// turn what is heard (or not heard) into states. Plain logic: fed with frames and moments, it appends what history
+// must keep to a list. Not thread-safe; Fleet guards each Target with a lock of its own.
+//
+// The rules are those of docs/design.md, "Status rules" and "Truth about time": connected or stale is judged by the
+// hub's monotonic clock, 60 s after the last heartbeat or after the hub began to listen, whichever is later.
+#ifndef MUSTER_HUB_FLEET_TARGET_H_
+#define MUSTER_HUB_FLEET_TARGET_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "hub/fleet/session_handle.h"
+#include "hub/fleet/snapshot.h"
+#include "hub/store/history_recorder.h"
+#include "hub/store/records.h"
+
+namespace muster::hub {
+
+// No heartbeat, or a deployment not reported, for this long.
+inline constexpr absl::Duration kStaleAfter = absl::Seconds(60);
+// A deployment without containers is archived after this.
+inline constexpr absl::Duration kArchiveGoneAfter = absl::Hours(24 * 7);
+// What one agent may list; a frame of 1 MiB holds them. The same figure as the agent's.
+inline constexpr std::size_t kMaxDeploymentsPerTarget = 500;
+// Listed and gone ones together: beyond, the oldest gone ones are archived early (a host that runs a container with a
+// new name every minute would otherwise leave 10,000 behind in a week).
+inline constexpr std::size_t kMaxKnownDeployments = 1000;
+// Texts from an agent are cut to these.
+inline constexpr std::size_t kMaxNameBytes = 255;
+inline constexpr std::size_t kMaxMessageBytes = 512;
+inline constexpr std::size_t kMaxResourcesPerDeployment = 200;
+
+using HistoryEvents = std::vector<HistoryEvent>;
+
+class Target {
+ public:
+  explicit Target(StoredTarget stored);
+
+  const std::string& id() const { return stored_.id; }
+  const std::string& name() const { return stored_.name; }
+  const std::string& customer() const { return stored_.customer; }
+  bool deleted() const { return stored_.deleted; }
+  std::int64_t generation() const { return stored_.secret_generation; }
+
+  // ---- sessions
+
+  // Whether this Hello may open a session.
+  std::optional<Refusal> CheckIdentity(const agent::v1::Hello& hello) const;
+  // What the store must keep before the session may be welcomed. Draws the next session counter.
+  SessionOpening PrepareOpening(const agent::v1::Hello& hello, absl::Time now);
+
+  struct LiveSession {
+    std::int64_t number = 0;  // unique in this process
+    std::int64_t counter = 0;
+    std::string id;
+    std::string peer;
+    std::shared_ptr<SessionHandle> handle;
+    absl::Time start;
+    std::optional<absl::Duration> round_trip;
+    std::optional<absl::Duration> clock_skew;
+    std::int64_t heartbeats = 0;
+    // Of the last snapshot of this session.
+    std::optional<std::uint64_t> digest;
+  };
+  // The session begins; returns the one it replaces.
+  std::shared_ptr<SessionHandle> OpenSession(LiveSession session, const SessionOpening& opening, const Moment& now,
+                                             HistoryEvents& events);
+  // Nullopt: taken. Otherwise nothing changed and the session must end.
+  std::optional<Refusal> Heartbeat(std::int64_t session_number, const agent::v1::Heartbeat& heartbeat,
+                                   const Moment& now, HistoryEvents& events);
+  // Nothing happens when the session was replaced already.
+  void CloseSession(std::int64_t session_number, std::string reason, std::optional<absl::Time> expected_return,
+                    const Moment& now);
+  std::optional<Refusal> CheckSession(std::int64_t session_number) const;
+  agent::v1::Settings SettingsForAgent() const;
+
+  // ---- time
+
+  // `listening_since`: when the hub began to listen, or went on after a pause of its own.
+  void Tick(const Moment& now, Instant listening_since, HistoryEvents& events);
+
+  // ---- operators. Each is called after the store has committed it; returns the session to be ended or told.
+
+  std::shared_ptr<SessionHandle> Rotate(const SecretHash& hash, std::int64_t generation, const Moment& now,
+                                        HistoryEvents& events);
+  std::shared_ptr<SessionHandle> Delete(const Moment& now, HistoryEvents& events);
+  std::shared_ptr<SessionHandle> Update(std::string name, bool metrics_enabled);
+  std::shared_ptr<SessionHandle> SetChoices(std::string_view deployment_id, DeploymentChoices choices,
+                                            const Moment& now, HistoryEvents& events);
+  // Only what is gone, or what no session reports: anything else would be back with the next snapshot.
+  bool MayForget(std::string_view deployment_id) const;
+  void Forget(std::string_view deployment_id, const Moment& now, HistoryEvents& events);
+
+  // ---- reading
+
+  TargetSnapshot Snapshot() const;
+  fleet::v1::Target Describe() const;
+  std::optional<fleet::v1::Deployment> FindDeployment(std::string_view deployment_id) const;
+  const DeploymentChoices* ChoicesOf(std::string_view deployment_id) const;
+  types::v1::TargetState state() const { return stored_.open.state; }
+  bool has_session() const { return session_.has_value(); }
+
+ private:
+  using Deployments = std::map<std::string, StoredDeployment, std::less<>>;  // by key
+
+  void SetState(types::v1::TargetState state, std::string reason, absl::Time at, HistoryEvents& events);
+  void ApplySnapshot(const agent::v1::DeploymentSnapshot& snapshot, const Moment& now, HistoryEvents& events);
+  void ApplyReport(const agent::v1::DeploymentState& report, absl::Time at, HistoryEvents& events);
+  void MarkGone(const agent::v1::DeploymentSnapshot& snapshot, absl::Time at, HistoryEvents& events);
+  void ConfirmDeployments(const Moment& now, HistoryEvents& events);
+  void MarkDeploymentsStale(absl::Time at, HistoryEvents& events);
+  void ArchiveOldGone(absl::Time now, HistoryEvents& events);
+  // Brings the open interval in line with the report, the choices and staleness; records a change.
+  void Refresh(StoredDeployment& deployment, bool stale, absl::Time at, HistoryEvents& events);
+  StoredDeployment* FindById(std::string_view deployment_id);
+  fleet::v1::Deployment DescribeDeployment(const StoredDeployment& deployment) const;
+
+  StoredTarget stored_;  // `deployments` inside is moved to deployments_
+  Deployments deployments_;
+  std::optional<LiveSession> session_;
+  std::optional<fleet::v1::SessionEnd> session_end_;
+  std::optional<Instant> last_seen_;
+  std::optional<Instant> deployments_confirmed_;
+  std::optional<absl::Time> deployments_confirmed_wall_;
+  std::string observer_fault_;
+  int omitted_ = 0;
+  bool deployments_stale_ = false;
+};
+
+}  // namespace muster::hub
+
+#endif  // MUSTER_HUB_FLEET_TARGET_H_

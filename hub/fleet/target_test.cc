@@ -1,0 +1,377 @@
+#include "hub/fleet/target.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "common/testing/fake_clock.h"
+#include "hub/testing/fakes.h"
+
+namespace muster::hub {
+namespace {
+
+namespace types = ::muster::types::v1;
+using types::DEPLOYMENT_STATUS_ERROR;
+using types::DEPLOYMENT_STATUS_HEALTHY;
+using types::DEPLOYMENT_STATUS_RUNNING;
+using types::DEPLOYMENT_STATUS_STALE;
+using types::TARGET_STATE_CONNECTED;
+using types::TARGET_STATE_NOT_CONNECTED;
+using types::TARGET_STATE_STALE;
+
+class TargetTest : public testing::Test {
+ protected:
+  TargetTest() : listening_since_(clock_.Monotonic()), target_(TestTarget("tgt_1", "host-1", "mst_one")) {}
+
+  std::shared_ptr<FakeHandle> Connect(std::int64_t number, std::int64_t counter = 0) {
+    const SessionOpening opening = target_.PrepareOpening(TestHello("tgt_1", "mst_one", counter), clock_.Now());
+    auto handle = std::make_shared<FakeHandle>();
+    target_.OpenSession({.number = number,
+                         .counter = opening.session_counter,
+                         .id = "ses",
+                         .peer = "10.0.0.7:4711",
+                         .handle = handle,
+                         .start = clock_.Now(),
+                         .round_trip = {},
+                         .clock_skew = {},
+                         .heartbeats = 0,
+                         .digest = {}},
+                        opening, clock_.Read(), events_);
+    return handle;
+  }
+  std::optional<Refusal> Beat(const agent::v1::Heartbeat& heartbeat, std::int64_t session = 1) {
+    return target_.Heartbeat(session, heartbeat, clock_.Read(), events_);
+  }
+  void Tick() { target_.Tick(clock_.Read(), listening_since_, events_); }
+  types::DeploymentStatus StatusOf(const std::string& name) const {
+    for (const fleet::v1::Deployment& deployment : target_.Snapshot().deployments) {
+      if (deployment.name() == name) return deployment.status();
+    }
+    return types::DEPLOYMENT_STATUS_UNSPECIFIED;
+  }
+  template <typename Event>
+  std::vector<Event> Of() const {
+    FakeHistory history;
+    history.events = events_;
+    return history.Of<Event>();
+  }
+
+  FakeClock clock_;
+  Instant listening_since_;
+  Target target_;
+  HistoryEvents events_;
+};
+
+TEST_F(TargetTest, SecretDecidesWhoMayConnect) {
+  EXPECT_FALSE(target_.CheckIdentity(TestHello("tgt_1", "mst_one")));
+  EXPECT_EQ(target_.CheckIdentity(TestHello("tgt_1", "mst_two"))->reason, agent::v1::FAREWELL_REASON_BAD_SECRET);
+  EXPECT_EQ(target_.CheckIdentity(TestHello("tgt_1", ""))->reason, agent::v1::FAREWELL_REASON_BAD_SECRET);
+  target_.Rotate(HashSecret("mst_two"), 2, clock_.Read(), events_);
+  EXPECT_EQ(target_.CheckIdentity(TestHello("tgt_1", "mst_one"))->reason, agent::v1::FAREWELL_REASON_SECRET_ROTATED);
+  EXPECT_FALSE(target_.CheckIdentity(TestHello("tgt_1", "mst_two")));
+  target_.Delete(clock_.Read(), events_);
+  EXPECT_EQ(target_.CheckIdentity(TestHello("tgt_1", "mst_two"))->reason, agent::v1::FAREWELL_REASON_TARGET_DELETED);
+  EXPECT_EQ(target_.CheckIdentity(TestHello("tgt_1", "mst_xxx"))->reason, agent::v1::FAREWELL_REASON_BAD_SECRET);
+}
+
+TEST_F(TargetTest, RotationsThatArriveInTheOtherOrderKeepTheLaterSecret) {
+  target_.Rotate(HashSecret("mst_three"), 3, clock_.Read(), events_);
+  target_.Rotate(HashSecret("mst_two"), 2, clock_.Read(), events_);
+  EXPECT_FALSE(target_.CheckIdentity(TestHello("tgt_1", "mst_three")));
+  EXPECT_EQ(target_.CheckIdentity(TestHello("tgt_1", "mst_two"))->reason, agent::v1::FAREWELL_REASON_SECRET_ROTATED);
+  EXPECT_EQ(target_.CheckIdentity(TestHello("tgt_1", "mst_one"))->reason, agent::v1::FAREWELL_REASON_SECRET_ROTATED);
+}
+
+TEST_F(TargetTest, BecomesStaleAtSixtySecondsAndNotBefore) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 7, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  clock_.Advance(absl::Seconds(60) - absl::Milliseconds(1));
+  Tick();
+  EXPECT_EQ(target_.state(), TARGET_STATE_CONNECTED);
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_HEALTHY);
+  clock_.Advance(absl::Milliseconds(1));
+  Tick();
+  EXPECT_EQ(target_.state(), TARGET_STATE_STALE);
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_STALE);
+  EXPECT_EQ(target_.Snapshot().deployments[0].last_known_status(), DEPLOYMENT_STATUS_HEALTHY);
+  const std::size_t before = events_.size();
+  Tick();
+  EXPECT_EQ(events_.size(), before) << "one row per change";
+}
+
+TEST_F(TargetTest, ClosedStreamIsNotYetStale) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 7, {})));
+  target_.CloseSession(1, "the connection was lost", {}, clock_.Read());
+  clock_.Advance(absl::Seconds(59));
+  Tick();
+  EXPECT_EQ(target_.state(), TARGET_STATE_CONNECTED);
+  EXPECT_FALSE(target_.Describe().has_session());
+  EXPECT_EQ(target_.Describe().session_end().reason(), "the connection was lost");
+  clock_.Advance(absl::Seconds(1));
+  Tick();
+  EXPECT_EQ(target_.state(), TARGET_STATE_STALE);
+  EXPECT_THAT(target_.Describe().state_reason(), testing::HasSubstr("the connection was lost"));
+}
+
+TEST_F(TargetTest, NobodyIsStaleBeforeTheHubListenedForSixtySeconds) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 7, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  clock_.Advance(absl::Seconds(300));
+  listening_since_ = clock_.Monotonic();  // the hub stood still
+  clock_.Advance(absl::Seconds(59));
+  Tick();
+  EXPECT_EQ(target_.state(), TARGET_STATE_CONNECTED);
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_HEALTHY);
+  clock_.Advance(absl::Seconds(1));
+  Tick();
+  EXPECT_EQ(target_.state(), TARGET_STATE_STALE);
+}
+
+TEST_F(TargetTest, WallClockStepsDoNotMakeStale) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 7, {})));
+  clock_.StepWall(absl::Hours(24 * 365));
+  Tick();
+  EXPECT_EQ(target_.state(), TARGET_STATE_CONNECTED);
+  clock_.StepWall(-absl::Hours(48 * 365));
+  Tick();
+  EXPECT_EQ(target_.state(), TARGET_STATE_CONNECTED);
+}
+
+TEST_F(TargetTest, DigestConfirmsAndEndsStaleness) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 7, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  clock_.Advance(absl::Seconds(61));
+  Tick();
+  ASSERT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_STALE);
+  ASSERT_FALSE(Beat(DigestBeat(2, 7)));
+  EXPECT_EQ(target_.state(), TARGET_STATE_CONNECTED);
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_HEALTHY);
+}
+
+TEST_F(TargetTest, HealthyHeartbeatsWriteNothing) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 7, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  events_.clear();
+  for (int i = 2; i < 100; ++i) {
+    clock_.Advance(absl::Seconds(5));
+    ASSERT_FALSE(Beat(DigestBeat(i, 7)));
+    Tick();
+  }
+  EXPECT_TRUE(events_.empty());
+}
+
+TEST_F(TargetTest, ContractBreachesAreRefusedAndChangeNothing) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 7, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  std::vector<agent::v1::DeploymentState> many;
+  for (std::size_t i = 0; i <= kMaxDeploymentsPerTarget; ++i) {
+    many.push_back(TestDeployment("compose/" + std::to_string(i), DEPLOYMENT_STATUS_HEALTHY));
+  }
+  const struct {
+    const char* name;
+    agent::v1::Heartbeat heartbeat;
+  } cases[] = {
+      {"unknown digest", DigestBeat(2, 8)},
+      {"nothing about deployments", agent::v1::Heartbeat()},
+      {"too many", SnapshotBeat(2, 9, many)},
+      {"no key", SnapshotBeat(2, 9, {TestDeployment("", DEPLOYMENT_STATUS_HEALTHY)})},
+      {"the same key twice",
+       SnapshotBeat(2, 9,
+                    {TestDeployment("compose/a", DEPLOYMENT_STATUS_HEALTHY),
+                     TestDeployment("compose/a", DEPLOYMENT_STATUS_ERROR)})},
+      {"stale is the hub's word", SnapshotBeat(2, 9, {TestDeployment("compose/a", DEPLOYMENT_STATUS_STALE)})},
+      {"unknown status",
+       SnapshotBeat(2, 9, {TestDeployment("compose/a", static_cast<types::DeploymentStatus>(99))})},
+  };
+  const auto before = events_.size();
+  for (const auto& c : cases) {
+    const auto refusal = Beat(c.heartbeat);
+    ASSERT_TRUE(refusal) << c.name;
+    EXPECT_EQ(refusal->reason, agent::v1::FAREWELL_REASON_PROTOCOL_ERROR) << c.name;
+  }
+  EXPECT_EQ(events_.size(), before);
+  EXPECT_FALSE(Beat(DigestBeat(2, 7)));
+}
+
+TEST_F(TargetTest, StatusVersionAndRevisionChangesOpenIntervalsWordingDoesNot) {
+  Connect(1);
+  auto shop = TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY, "1.0");
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {shop})));
+  const absl::Time first_from = Of<DeploymentTransition>().back().deployment.open.from;
+  clock_.Advance(absl::Seconds(5));
+  shop.set_message("still fine");
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {shop})));
+  EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.from, first_from);
+  EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.message, "still fine");
+  clock_.Advance(absl::Seconds(5));
+  ASSERT_FALSE(Beat(SnapshotBeat(3, 3, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY, "1.1")})));
+  EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.from, clock_.Now());
+  EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.application_version, "1.1");
+}
+
+TEST_F(TargetTest, DeploymentKeepsItsIdAcrossAbsenceAndRestart) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  const std::string id = target_.Snapshot().deployments[0].id();
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {})));
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_ERROR);
+  EXPECT_EQ(target_.Snapshot().deployments[0].message(), "all containers are gone");
+  target_.Forget(id, clock_.Read(), events_);
+  EXPECT_TRUE(target_.Snapshot().deployments.empty());
+  ASSERT_FALSE(Beat(SnapshotBeat(3, 3, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_RUNNING)})));
+  EXPECT_EQ(target_.Snapshot().deployments[0].id(), id);
+}
+
+TEST_F(TargetTest, OmittedDeploymentsAreNotGone) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  auto cut = SnapshotBeat(2, 2, {});
+  cut.mutable_snapshot()->set_omitted(1);
+  ASSERT_FALSE(Beat(cut));
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_HEALTHY);
+  EXPECT_EQ(target_.Describe().omitted_deployments(), 1);
+}
+
+TEST_F(TargetTest, GoneDeploymentIsArchivedAfterSevenDays) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {})));
+  clock_.Advance(kArchiveGoneAfter - absl::Seconds(1));
+  Tick();
+  EXPECT_EQ(target_.Snapshot().deployments.size(), 1u);
+  clock_.Advance(absl::Seconds(1));
+  Tick();
+  EXPECT_TRUE(target_.Snapshot().deployments.empty());
+  EXPECT_EQ(Of<DeploymentArchived>().size(), 1u);
+}
+
+TEST_F(TargetTest, GoneDeploymentsAreBounded) {
+  Connect(1);
+  std::int64_t number = 0;
+  for (int wave = 0; wave < 4; ++wave) {
+    std::vector<agent::v1::DeploymentState> batch;
+    for (int i = 0; i < 500; ++i) {
+      batch.push_back(TestDeployment("container/" + std::to_string(wave) + "-" + std::to_string(i),
+                                     DEPLOYMENT_STATUS_RUNNING));
+    }
+    ++number;
+    ASSERT_FALSE(Beat(SnapshotBeat(number, static_cast<std::uint64_t>(number), batch)));
+    clock_.Advance(absl::Seconds(1));
+    Tick();
+  }
+  EXPECT_LE(target_.Snapshot().deployments.size(), kMaxKnownDeployments);
+  EXPECT_EQ(StatusOf("3-0"), DEPLOYMENT_STATUS_RUNNING) << "what runs is never archived";
+}
+
+TEST_F(TargetTest, ObserverFaultLetsDeploymentsAgeButNotTheTarget) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  for (int i = 2; i <= 14; ++i) {
+    clock_.Advance(absl::Seconds(5));
+    ASSERT_FALSE(Beat(FaultBeat(i, "docker socket: permission denied")));
+    Tick();
+  }
+  EXPECT_EQ(target_.state(), TARGET_STATE_CONNECTED);
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_STALE);
+  EXPECT_THAT(Of<DeploymentTransition>().back().deployment.open.message, testing::HasSubstr("permission denied"));
+  EXPECT_EQ(target_.Describe().observer_fault(), "docker socket: permission denied");
+  EXPECT_TRUE(Beat(DigestBeat(15, 1))) << "after a fault comes a snapshot";
+  ASSERT_FALSE(Beat(SnapshotBeat(15, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_HEALTHY);
+  EXPECT_TRUE(target_.Describe().observer_fault().empty());
+}
+
+TEST_F(TargetTest, NewestSessionWinsAndTheOldOneIsRefused) {
+  auto first = Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {}), 1));
+  Connect(2);
+  EXPECT_EQ(Beat(DigestBeat(2, 1), 1)->reason, agent::v1::FAREWELL_REASON_SUPERSEDED);
+  target_.CloseSession(1, "late end of the old one", {}, clock_.Read());
+  EXPECT_TRUE(target_.has_session());
+  EXPECT_TRUE(Beat(DigestBeat(1, 1), 2)) << "a session's digest means nothing in the next";
+  EXPECT_FALSE(Beat(SnapshotBeat(1, 1, {}), 2));
+}
+
+TEST_F(TargetTest, OutdatedSessionCounterIsReportedOnceTheNewerOneWasInUse) {
+  Connect(1);
+  EXPECT_TRUE(target_.Describe().identity_warning().empty());
+  Connect(2, 0);
+  EXPECT_TRUE(target_.Describe().identity_warning().empty()) << "the first Welcome may have been lost";
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {}), 2));  // the agent holds counter 2 now
+  Connect(3, 2);
+  EXPECT_TRUE(target_.Describe().identity_warning().empty());
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {}), 3));
+  Connect(4, 2);
+  EXPECT_THAT(target_.Describe().identity_warning(), testing::HasSubstr("counter 2 after 3"));
+  target_.Rotate(HashSecret("mst_two"), 2, clock_.Read(), events_);
+  EXPECT_TRUE(target_.Describe().identity_warning().empty()) << "a new secret is a new identity";
+}
+
+TEST_F(TargetTest, RotationEndsTheSessionAndKeepsDeployments) {
+  auto handle = Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  EXPECT_EQ(target_.Rotate(HashSecret("mst_two"), 2, clock_.Read(), events_), handle);
+  EXPECT_EQ(target_.state(), TARGET_STATE_NOT_CONNECTED);
+  EXPECT_TRUE(Beat(DigestBeat(2, 1)));
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_HEALTHY) << "last known for 60 s";
+  clock_.Advance(absl::Seconds(60));
+  Tick();
+  EXPECT_EQ(target_.state(), TARGET_STATE_NOT_CONNECTED);
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_STALE);
+}
+
+TEST_F(TargetTest, OperatorsChoiceOfVersionOverridesTheLabelsAndMakesAnInterval) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  const std::string id = target_.Snapshot().deployments[0].id();
+  target_.SetChoices(id, {.logs_enabled = false, .application = "Store", .application_version = "2026.1"},
+                     clock_.Read(), events_);
+  EXPECT_EQ(target_.FindDeployment(id)->application(), "Store");
+  EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.application_version, "2026.1");
+  EXPECT_THAT(target_.SettingsForAgent().logs_disabled_keys(), testing::ElementsAre("compose/shop"));
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_ERROR, "1.1")})));
+  EXPECT_EQ(target_.FindDeployment(id)->application_version(), "2026.1");
+}
+
+TEST_F(TargetTest, OnlyGoneOrUnreportedDeploymentsMayBeForgotten) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
+  const std::string id = target_.Snapshot().deployments[0].id();
+  EXPECT_FALSE(target_.MayForget(id));
+  EXPECT_FALSE(target_.MayForget("dep_none"));
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {})));
+  EXPECT_TRUE(target_.MayForget(id));
+}
+
+TEST_F(TargetTest, RestoredTargetIsAsBeforeAndAgesFromTheHubsStart) {
+  StoredTarget stored = TestTarget("tgt_2", "host-2", "mst_x");
+  stored.open.state = TARGET_STATE_CONNECTED;
+  stored.deployments.push_back({.id = "dep_1",
+                                .created = clock_.Now(),
+                                .revision_since = clock_.Now(),
+                                .gone_since = {},
+                                .choices = {},
+                                .report = TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY),
+                                .open = {.status = DEPLOYMENT_STATUS_HEALTHY,
+                                         .from = clock_.Now() - absl::Hours(1),
+                                         .to = {},
+                                         .message = "",
+                                         .application_version = "1.0",
+                                         .revision = "rev-1.0"}});
+  Target target(std::move(stored));
+  clock_.Advance(absl::Seconds(59));
+  target.Tick(clock_.Read(), listening_since_, events_);
+  EXPECT_EQ(target.state(), TARGET_STATE_CONNECTED);
+  EXPECT_EQ(target.Snapshot().deployments[0].status(), DEPLOYMENT_STATUS_HEALTHY);
+  EXPECT_FALSE(target.Snapshot().deployments[0].has_reported_time());
+  clock_.Advance(absl::Seconds(1));
+  target.Tick(clock_.Read(), listening_since_, events_);
+  EXPECT_EQ(target.state(), TARGET_STATE_STALE);
+  EXPECT_EQ(target.Snapshot().deployments[0].status(), DEPLOYMENT_STATUS_STALE);
+}
+
+}  // namespace
+}  // namespace muster::hub

@@ -1,0 +1,357 @@
+#include "hub/hub.h"
+
+#include <fmt/format.h>
+#include <grpcpp/impl/service_type.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/files.h"
+#include "common/log.h"
+#include "common/status.h"
+#include "common/version.h"
+#include "hub/api/connect_rpc.h"
+#include "hub/api/fleet_handlers.h"
+#include "hub/api/grpc_fleet_service.h"
+#include "hub/auth/token_store.h"
+#include "hub/connect/agent_binary.h"
+#include "hub/connect/connect_command.h"
+#include "hub/connect/connect_endpoint.h"
+#include "hub/first_start.h"
+#include "hub/fleet/fleet.h"
+#include "hub/fleet/target_admin.h"
+#include "hub/grpc_server.h"
+#include "hub/http/router.h"
+#include "hub/http/server.h"
+#include "hub/http/service_pages.h"
+#include "hub/http/worker_pool.h"
+#include "hub/metrics/hub_metrics.h"
+#include "hub/metrics/metrics_endpoint.h"
+#include "hub/session/grpc_agent_service.h"
+#include "hub/session/session_registry.h"
+#include "hub/store/history_recorder.h"
+#include "hub/store/reads.h"
+#include "hub/store/store.h"
+#include "hub/store/writes.h"
+#include "hub/ticker.h"
+#include "hub/tls/authority.h"
+
+namespace muster::hub {
+namespace {
+
+// Stale must show within 1 s of its deadline; a look at 10,000 targets takes about a millisecond.
+constexpr absl::Duration kFleetTick = absl::Milliseconds(250);
+constexpr absl::Duration kSecond = absl::Seconds(1);
+// How exactly a killed hub knows afterwards until when it lived.
+constexpr absl::Duration kRunTouch = absl::Seconds(5);
+// Short reads of SQLite on two cores.
+constexpr int kWorkers = 4;
+// Descriptors for the database, the HTTP side (1,024 connections) and the process itself.
+constexpr rlim_t kReservedDescriptors = 1200;
+constexpr absl::Duration kDrainSpread = absl::Seconds(4);
+constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
+
+// Raises the soft limit to the hard one and tells how many agents fit: a session is one descriptor.
+std::size_t MaxSessions() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t usable = std::min<rlim_t>(limit.rlim_cur, 1'000'000);
+  return usable > 2 * kReservedDescriptors ? usable - kReservedDescriptors : usable / 2;
+}
+
+class RunningHub : public Hub {
+ public:
+  explicit RunningHub(Config config) : config_(std::move(config)), ticker_(clock_) {}
+  ~RunningHub() override { Stop(); }
+
+  absl::Status StartAll() {
+    RETURN_IF_ERROR(OpenStore());
+    RETURN_IF_ERROR(OpenTls());
+    MakeParts();
+    RETURN_IF_ERROR(StartHttp());
+    RETURN_IF_ERROR(StartMetrics());
+    RETURN_IF_ERROR(StartGrpc());
+    StartTicker();
+    serving_ = true;
+    grpc_->SetServing(true);
+    log::Info("muster-hub {} is ready: API and install script at {}, agents at {}", kVersion, config_.public_url,
+              config_.public_grpc_address);
+    return absl::OkStatus();
+  }
+
+  void Stop() override;
+
+ private:
+  absl::Status OpenStore();
+  absl::Status OpenTls();
+  void MakeParts();
+  absl::Status StartHttp();
+  absl::Status StartMetrics();
+  absl::Status StartGrpc();
+  void StartTicker();
+  absl::Status Ready() const;
+  HubGauges Gauges() const;
+
+  // ConnectService over TargetAdmin.
+  class Redeemer : public ConnectService {
+   public:
+    Redeemer(TargetAdmin* admin, Fleet* fleet) : admin_(admin), fleet_(fleet) {}
+    absl::StatusOr<ConnectGrant> Redeem(std::string_view code) override {
+      ASSIGN_OR_RETURN(TargetAdmin::Redeemed redeemed, admin_->Redeem(code));
+      ASSIGN_OR_RETURN(const TargetSnapshot found, fleet_->FindTarget(redeemed.target_id, ""));
+      return ConnectGrant{.target_id = redeemed.target_id,
+                          .target_name = found.target.name(),
+                          .type = found.target.type(),
+                          .secret = std::move(redeemed.secret)};
+    }
+    absl::StatusOr<types::v1::TargetType> TypeOf(std::string_view code) override {
+      ASSIGN_OR_RETURN(const std::string id, admin_->TargetOf(code));
+      ASSIGN_OR_RETURN(const TargetSnapshot found, fleet_->FindTarget(id, ""));
+      return found.target.type();
+    }
+
+   private:
+    TargetAdmin* const admin_;
+    Fleet* const fleet_;
+  };
+
+  const Config config_;
+  const Clock* const clock_ = Clock::System();
+  const absl::Time started_ = clock_->Now();
+  std::atomic<bool> serving_{false};
+  bool stopped_ = false;
+
+  // In the order of construction; destroyed in the reverse.
+  HubMetrics metrics_;
+  std::optional<DataDirLock> lock_;
+  std::unique_ptr<Store> store_;
+  std::optional<ServerTls> tls_;
+  Memory memory_;
+  std::unique_ptr<HistoryRecorder> history_;
+  std::unique_ptr<Fleet> fleet_;
+  std::unique_ptr<TargetAdmin> admin_;
+  std::unique_ptr<TokenStore> tokens_;
+  SessionCounters session_counters_;
+  SessionDeps session_deps_;
+  std::unique_ptr<SessionRegistry> sessions_;
+  std::unique_ptr<FleetHandlers> handlers_;
+  std::unique_ptr<AgentBinary> agent_binary_;
+  std::unique_ptr<Redeemer> redeemer_;
+  std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<ConnectRpc> connect_rpc_;
+  std::unique_ptr<ConnectEndpoint> connect_endpoint_;
+  std::unique_ptr<MetricsEndpoint> metrics_endpoint_;
+  HttpRouter router_;
+  HttpRouter metrics_router_;
+  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<HttpServer> metrics_http_;
+  std::unique_ptr<GrpcServer> grpc_;
+  Ticker ticker_;
+};
+
+absl::Status RunningHub::OpenStore() {
+  RETURN_IF_ERROR(MakeDirectories(config_.data_dir, 0700));
+  ASSIGN_OR_RETURN(DataDirLock lock, DataDirLock::Acquire(config_.data_dir));
+  lock_.emplace(std::move(lock));
+  ASSIGN_OR_RETURN(store_,
+                   Store::Open(config_.data_dir + "/hub.db",
+                               {.committed = [this](absl::Duration took,
+                                                    std::size_t count) { metrics_.StoreCommitted(took, count); },
+                                .failed = [this] { metrics_.StoreFailed(); }}));
+  ASSIGN_OR_RETURN(memory_, LoadMemory(*store_, config_.organization, config_.data_dir + "/admin-token", started_));
+  return absl::OkStatus();
+}
+
+absl::Status RunningHub::OpenTls() {
+  if (config_.insecure) {
+    log::Warning("--insecure: secrets and tokens travel in clear; use it on one machine or behind a TLS proxy only");
+    return absl::OkStatus();
+  }
+  if (!config_.tls_cert_file.empty()) {
+    ASSIGN_OR_RETURN(tls_, LoadTls(config_.tls_cert_file, config_.tls_key_file, started_));
+    return absl::OkStatus();
+  }
+  std::vector<std::string> names = {LocalHostname(), HostOfUrl(config_.public_url)};
+  if (auto grpc = ParseHostPort(config_.public_grpc_address); grpc.ok()) names.push_back(grpc->host);
+  std::erase(names, "");
+  ASSIGN_OR_RETURN(tls_, EnsureTls(config_.data_dir + "/tls", names, started_));
+  return absl::OkStatus();
+}
+
+void RunningHub::MakeParts() {
+  const std::string pin = tls_ && !tls_->ca_pem.empty() ? tls_->spki_sha256_base64 : "";
+  history_ = std::make_unique<HistoryRecorder>(&store_->writer());
+  fleet_ = std::make_unique<Fleet>(memory_.organization, std::move(memory_.targets), history_.get(), clock_->Read());
+  admin_ = std::make_unique<TargetAdmin>(store_.get(), fleet_.get(), clock_);
+  tokens_ = std::make_unique<TokenStore>(store_.get(), clock_, std::move(memory_.tokens));
+  session_counters_ = {
+      .opened = [this] { metrics_.SessionOpened(); },
+      .ended = [this](std::string_view reason) { metrics_.SessionEnded(reason); },
+      .refused = [this](std::string_view reason) { metrics_.SessionRefused(reason); },
+      .heartbeat = [this] { metrics_.Heartbeat(); },
+      .frame_refused = [this](std::string_view reason) { metrics_.FrameRefused(reason); },
+  };
+  session_deps_ = {.fleet = fleet_.get(),
+                   .writer = &store_->writer(),
+                   .clock = clock_,
+                   .counters = &session_counters_,
+                   .hub_epoch = memory_.hub_epoch};
+  sessions_ = std::make_unique<SessionRegistry>(MaxSessions());
+  handlers_ = std::make_unique<FleetHandlers>(FleetHandlersDeps{
+      .fleet = fleet_.get(),
+      .admin = admin_.get(),
+      .tokens = tokens_.get(),
+      .store = store_.get(),
+      .clock = clock_,
+      .started = started_,
+      .public_url = config_.public_url,
+      .connect_command =
+          [this, pin](const Secret& code) {
+            return ConnectCommand({.public_url = config_.public_url, .spki_sha256_base64 = pin}, code.Reveal());
+          },
+  });
+  agent_binary_ =
+      std::make_unique<AgentBinary>(config_.agent_binary.empty() ? AgentBinary::DefaultPath() : config_.agent_binary);
+  redeemer_ = std::make_unique<Redeemer>(admin_.get(), fleet_.get());
+  workers_ = std::make_unique<WorkerPool>(kWorkers);
+}
+
+absl::Status RunningHub::StartHttp() {
+  connect_rpc_ = std::make_unique<ConnectRpc>(ConnectRpcOptions{
+      .service = std::string(FleetHandlers::kServiceName),
+      .authenticator = tokens_.get(),
+      .workers = workers_.get(),
+      .on_finished = [this](std::string_view method, absl::StatusCode code,
+                            absl::Duration took) { metrics_.ApiCall("connect", method, code, took); },
+  });
+  for (const UnaryMethod& method : handlers_->unary()) {
+    connect_rpc_->Add(method);
+    metrics_.ApiMethod("connect", method.name);
+    metrics_.ApiMethod("grpc", method.name);
+  }
+  for (const StreamMethod& method : handlers_->streams()) connect_rpc_->Add(method);
+  router_.Add("", connect_rpc_->path(), connect_rpc_.get());
+  connect_endpoint_ = std::make_unique<ConnectEndpoint>(ConnectEndpointOptions{
+      .public_url = config_.public_url,
+      .hub_grpc_address = config_.public_grpc_address,
+      .ca_pem = tls_ ? tls_->ca_pem : "",
+      .insecure = config_.insecure,
+      .service = redeemer_.get(),
+      .binary = agent_binary_.get(),
+      .workers = workers_.get(),
+      .clock = clock_,
+      .on_redeemed = [this](std::string_view result) { metrics_.ConnectRedeemed(result); },
+  });
+  connect_endpoint_->AddTo(&router_);
+  AddServicePages(&router_, kVersion, [this] { return Ready(); });
+  HttpServerOptions options;
+  options.address = config_.http_address;
+  if (tls_) options.tls = HttpTls{.cert_chain_pem = tls_->cert_chain_pem, .key_pem = tls_->key_pem};
+  ASSIGN_OR_RETURN(http_, HttpServer::Start(std::move(options), &router_));
+  return absl::OkStatus();
+}
+
+absl::Status RunningHub::StartMetrics() {
+  if (!config_.metrics.enabled) return absl::OkStatus();
+  metrics_endpoint_ =
+      std::make_unique<MetricsEndpoint>(config_.metrics,
+                                        MetricsSources{.fleet = [this] { return fleet_->Snapshot(clock_->Now()); },
+                                                       .hub = [this] { return Gauges(); },
+                                                       .hub_token_allows =
+                                                           [this](std::string_view token) {
+                                                             const auto caller = tokens_->Authenticate(token);
+                                                             return caller.ok() && caller->customer.empty();
+                                                           }},
+                                        &metrics_, clock_);
+  metrics_endpoint_->AddTo(&metrics_router_);
+  HttpServerOptions options;
+  options.address = config_.metrics.address;
+  options.address_flag = "METRICS_ADDR";
+  options.threads = 1;
+  ASSIGN_OR_RETURN(metrics_http_, HttpServer::Start(std::move(options), &metrics_router_));
+  log::Info("metrics at http://{}/metrics", metrics_http_->address().ToString());
+  return absl::OkStatus();
+}
+
+absl::Status RunningHub::StartGrpc() {
+  std::vector<std::unique_ptr<grpc::Service>> services;
+  services.push_back(MakeAgentService(&session_deps_, sessions_.get()));
+  services.push_back(
+      MakeFleetService({.handlers = handlers_.get(),
+                        .authenticator = tokens_.get(),
+                        .workers = workers_.get(),
+                        .on_finished = [this](std::string_view method, absl::StatusCode code, absl::Duration took) {
+                          metrics_.ApiCall("grpc", method, code, took);
+                        }}));
+  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_.grpc_address, tls_, std::move(services)));
+  return absl::OkStatus();
+}
+
+void RunningHub::StartTicker() {
+  ticker_.Add(kFleetTick, [this] { fleet_->Tick(clock_->Read()); });
+  ticker_.Add(kSecond, [this] { sessions_->Tick(clock_->Monotonic()); });
+  ticker_.Add(kSecond, [this] { handlers_->Tick(); });
+  ticker_.Add(kRunTouch, [this] {
+    store_->writer().Submit([started = started_, now = clock_->Now()](
+                                sqlite::Database& database) { return TouchRun(database, started, now); },
+                            [](const absl::Status&) {});
+  });
+  ticker_.Start();
+}
+
+absl::Status RunningHub::Ready() const {
+  if (!serving_) return MakeError(absl::StatusCode::kUnavailable, "NOT_READY", "the hub is starting or stopping");
+  return store_->writer().Fault();
+}
+
+HubGauges RunningHub::Gauges() const {
+  const HttpServerStats http = http_->stats();
+  HubGauges gauges;
+  gauges.open_sessions = static_cast<std::int64_t>(sessions_->open());
+  gauges.store_bytes = store_->SizeBytes();
+  gauges.store_writable = store_->writer().Fault().ok();
+  gauges.http_connections_open = static_cast<std::int64_t>(http.connections_open);
+  gauges.http_connections_refused_total = http.connections_refused_total;
+  gauges.http_requests_refused_total = http.requests_refused_total;
+  return gauges;
+}
+
+void RunningHub::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  serving_ = false;
+  if (grpc_ != nullptr) {
+    grpc_->SetServing(false);
+    sessions_->Drain(kDrainSpread);
+    handlers_->Stop();
+  }
+  ticker_.Stop();
+  if (http_ != nullptr) http_->Stop(absl::Seconds(2));
+  if (metrics_http_ != nullptr) metrics_http_->Stop(absl::ZeroDuration());
+  if (grpc_ != nullptr) grpc_->Shutdown(kShutdownGrace);
+  if (workers_ != nullptr) workers_->Stop();
+  if (history_ == nullptr) return;
+  history_->Drain();
+  const absl::Status ended =
+      store_->writer().Run([this](sqlite::Database& database) { return EndRun(database, started_, clock_->Now()); });
+  if (!ended.ok()) log::Error("the end of this run could not be noted: {}", MessageOf(ended));
+  store_->writer().Stop();
+  log::Info("stopped");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Hub>> Hub::Start(const Config& config) {
+  auto hub = std::make_unique<RunningHub>(config);
+  RETURN_IF_ERROR(hub->StartAll());
+  return hub;
+}
+
+}  // namespace muster::hub

@@ -1,0 +1,267 @@
+#include "hub/session/agent_session.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "common/log.h"
+#include "common/secret.h"
+#include "common/status.h"
+#include "common/text.h"
+#include "common/time_format.h"
+
+namespace muster::hub {
+namespace {
+
+using agent::v1::SessionRequest;
+using agent::v1::SessionResponse;
+
+constexpr std::string_view kFarewellPrefix = "FAREWELL_REASON_";
+// A hub that cannot store asks for patience; its disk is looked at by a person.
+constexpr absl::Duration kRetryWhenNotStorable = absl::Seconds(15);
+
+std::string ShortName(agent::v1::FarewellReason reason) {
+  return agent::v1::FarewellReason_Name(reason).substr(kFarewellPrefix.size());
+}
+
+SessionResponse FarewellFrame(const Refusal& refusal) {
+  SessionResponse frame;
+  agent::v1::Farewell* farewell = frame.mutable_farewell();
+  farewell->set_reason(refusal.reason);
+  farewell->set_message(refusal.message);
+  if (refusal.retry_after) *farewell->mutable_retry_after() = ToProto(*refusal.retry_after);
+  return frame;
+}
+
+std::string DescribeGoodbye(agent::v1::GoodbyeReason reason) {
+  switch (reason) {
+    case agent::v1::GOODBYE_REASON_STOPPED:
+      return "the agent was stopped";
+    case agent::v1::GOODBYE_REASON_UPGRADE:
+      return "the agent is being upgraded";
+    case agent::v1::GOODBYE_REASON_HOST_SHUTDOWN:
+      return "the host is shutting down";
+    case agent::v1::GOODBYE_REASON_NEW_SECRET:
+      return "the agent reconnects with a new secret";
+    default:
+      return "the agent said goodbye";
+  }
+}
+
+}  // namespace
+
+AgentSession::AgentSession(const SessionDeps* deps, std::string peer, std::shared_ptr<FrameSink> sink)
+    : deps_(deps), peer_(std::move(peer)), sink_(std::move(sink)), begun_(deps->clock->Monotonic()) {}
+
+void AgentSession::OnFrame(const SessionRequest& frame) {
+  State state;
+  {
+    MutexLock lock(&mutex_);
+    state = state_;
+  }
+  if (state == State::kEnded) return;
+  if (frame.has_hello() != (state == State::kAwaitHello)) {
+    return ProtocolError(frame.has_hello() ? "a second Hello" : "the first frame must be Hello, then wait for Welcome");
+  }
+  if (state == State::kAdmitting) return ProtocolError("a frame before Welcome");
+  switch (frame.frame_case()) {
+    case SessionRequest::kHello:
+      return OnHello(frame.hello());
+    case SessionRequest::kHeartbeat:
+      return OnHeartbeat(frame.heartbeat());
+    case SessionRequest::kRecordBatch:
+      return OnRecordBatch(frame.record_batch());
+    case SessionRequest::kGoodbye:
+      return OnGoodbye(frame.goodbye());
+    case SessionRequest::FRAME_NOT_SET:
+      return;  // a kind that only newer agents send
+  }
+}
+
+void AgentSession::OnHello(const agent::v1::Hello& hello) {
+  auto admitted = deps_->fleet->Admit(hello, deps_->clock->Now());
+  if (const Refusal* refusal = std::get_if<Refusal>(&admitted)) {
+    deps_->counters->refused(ShortName(refusal->reason));
+    log::Info("refused agent from {} for target \"{}\": {}", peer_, CleanUtf8(hello.target_id(), 64),
+              ShortName(refusal->reason));
+    return End(*refusal);
+  }
+  {
+    MutexLock lock(&mutex_);
+    if (state_ != State::kAwaitHello) return;
+    state_ = State::kAdmitting;
+  }
+  Fleet::Admission& admission = std::get<Fleet::Admission>(admitted);
+  SessionOpening opening = admission.opening;
+  deps_->writer->Submit(
+      [opening = std::move(opening)](sqlite::Database& database) { return RecordSessionOpening(database, opening); },
+      [self = shared_from_this(), admission = std::move(admission)](const absl::Status& stored) {
+        self->OnOpeningStored(admission, stored);
+      });
+}
+
+void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const absl::Status& stored) {
+  if (!stored.ok()) {
+    deps_->counters->refused("OVERLOADED");
+    return End({agent::v1::FAREWELL_REASON_OVERLOADED,
+                fmt::format("the hub cannot store sessions now: {}", MessageOf(stored)), kRetryWhenNotStorable});
+  }
+  if (ended()) return;
+  const std::string session_id = NewId("ses_");
+  auto opened = deps_->fleet->OpenSession(admission, session_id, peer_, shared_from_this(), deps_->clock->Read());
+  if (const Refusal* refusal = std::get_if<Refusal>(&opened)) {
+    deps_->counters->refused(ShortName(refusal->reason));
+    return End(*refusal);
+  }
+  const Fleet::SessionKey key = std::get<Fleet::SessionKey>(opened);
+  bool already_ended = false;
+  {
+    MutexLock lock(&mutex_);
+    already_ended = state_ == State::kEnded;
+    if (!already_ended) {
+      key_ = key;
+      // Welcome is the first frame: settings pushed from now on must come after it.
+      Welcome(admission, session_id);
+      state_ = State::kOpen;
+    }
+  }
+  if (already_ended) {
+    deps_->fleet->CloseSession(key, "the connection ended while the session was opening", {}, deps_->clock->Read());
+    return;
+  }
+  deps_->counters->opened();
+}
+
+// Called under the lock; the sink only queues.
+void AgentSession::Welcome(const Fleet::Admission& admission, const std::string& session_id) {
+  SessionResponse frame;
+  agent::v1::Welcome* welcome = frame.mutable_welcome();
+  welcome->set_session_id(session_id);
+  *welcome->mutable_hub_time() = ToProto(deps_->clock->Now());
+  *welcome->mutable_settings() = deps_->fleet->SettingsFor({.slot = admission.slot, .number = 0});
+  welcome->set_session_counter(admission.opening.session_counter);
+  welcome->set_hub_epoch(deps_->hub_epoch);
+  welcome->set_target_name(admission.target_name);
+  sink_->Send(frame);
+}
+
+void AgentSession::OnHeartbeat(const agent::v1::Heartbeat& heartbeat) {
+  const auto key = OpenKey();
+  if (!key) return;
+  if (heartbeat.number() <= last_heartbeat_) return ProtocolError("heartbeats are not numbered upwards");
+  last_heartbeat_ = heartbeat.number();
+  const Moment now = deps_->clock->Read();
+  if (TooManyBeats(now.monotonic)) return ProtocolError("more than 150 heartbeats in 10 s");
+  deps_->counters->heartbeat();
+  if (auto refusal = deps_->fleet->Heartbeat(*key, heartbeat, now)) {
+    if (refusal->reason == agent::v1::FAREWELL_REASON_PROTOCOL_ERROR) return ProtocolError(refusal->message);
+    return End(*refusal);
+  }
+  if (last_ack_ && now.monotonic - *last_ack_ < kAckSpacing) return;
+  last_ack_ = now.monotonic;
+  SessionResponse frame;
+  agent::v1::HeartbeatAck* ack = frame.mutable_heartbeat_ack();
+  ack->set_number(heartbeat.number());
+  *ack->mutable_echo_sent_at() = heartbeat.sent_at();
+  *ack->mutable_hub_time() = ToProto(deps_->clock->Now());
+  sink_->Send(frame);
+}
+
+bool AgentSession::TooManyBeats(Instant now) {
+  if (now - window_begun_ >= kBeatWindow) {
+    window_begun_ = now;
+    beats_in_window_ = 0;
+  }
+  return ++beats_in_window_ > kMaxBeatsPerWindow;
+}
+
+void AgentSession::OnRecordBatch(const agent::v1::RecordBatch& batch) {
+  const auto key = OpenKey();
+  if (!key) return;
+  if (auto refusal = deps_->fleet->CheckSession(*key)) return End(*refusal);
+  deps_->counters->frame_refused("NOT_SUPPORTED");
+  SessionResponse frame;
+  agent::v1::BatchRefusal* answer = frame.mutable_batch_refusal();
+  answer->set_epoch(batch.epoch());
+  answer->set_lane(batch.lane());
+  answer->set_first_sequence(batch.first_sequence());
+  answer->set_reason(agent::v1::BATCH_REFUSAL_REASON_NOT_SUPPORTED);
+  sink_->Send(frame);
+}
+
+void AgentSession::OnGoodbye(const agent::v1::Goodbye& goodbye) {
+  std::optional<absl::Time> expected_return;
+  if (goodbye.has_expected_return()) expected_return = FromProto(goodbye.expected_return());
+  if (!EnterEnded(DescribeGoodbye(goodbye.reason()), expected_return)) return;
+  deps_->counters->ended("GOODBYE");
+  sink_->Finish();
+}
+
+void AgentSession::OnPeerClosed(std::string why) {
+  bool was_open = false;
+  {
+    MutexLock lock(&mutex_);
+    was_open = state_ == State::kOpen;
+  }
+  if (EnterEnded(why) && was_open) deps_->counters->ended("LOST");
+  sink_->Finish();
+}
+
+void AgentSession::ProtocolError(std::string message) {
+  deps_->counters->frame_refused("PROTOCOL_ERROR");
+  log::Warning("protocol error from agent at {}: {}", peer_, message);
+  End({agent::v1::FAREWELL_REASON_PROTOCOL_ERROR, std::move(message), {}});
+}
+
+void AgentSession::End(const Refusal& refusal) {
+  bool was_open = false;
+  {
+    MutexLock lock(&mutex_);
+    was_open = state_ == State::kOpen;
+  }
+  if (!EnterEnded(fmt::format("{}: {}", ShortName(refusal.reason), refusal.message))) return;
+  if (was_open) deps_->counters->ended(ShortName(refusal.reason));
+  sink_->Send(FarewellFrame(refusal));
+  sink_->Finish();
+}
+
+void AgentSession::PushSettings(const agent::v1::Settings& settings) {
+  if (!OpenKey()) return;
+  SessionResponse frame;
+  *frame.mutable_settings() = settings;
+  sink_->Send(frame);
+}
+
+void AgentSession::EndIfSilent(Instant now) {
+  {
+    MutexLock lock(&mutex_);
+    if (state_ != State::kAwaitHello || now - begun_ < kHelloDeadline) return;
+  }
+  ProtocolError("no Hello within 10 s");
+}
+
+bool AgentSession::ended() const {
+  MutexLock lock(&mutex_);
+  return state_ == State::kEnded;
+}
+
+bool AgentSession::EnterEnded(const std::string& closing, std::optional<absl::Time> expected_return) {
+  std::optional<Fleet::SessionKey> key;
+  {
+    MutexLock lock(&mutex_);
+    if (state_ == State::kEnded) return false;
+    state_ = State::kEnded;
+    key = std::move(key_);
+    key_.reset();
+  }
+  if (key) deps_->fleet->CloseSession(*key, closing, expected_return, deps_->clock->Read());
+  return true;
+}
+
+std::optional<Fleet::SessionKey> AgentSession::OpenKey() const {
+  MutexLock lock(&mutex_);
+  if (state_ != State::kOpen) return std::nullopt;
+  return key_;
+}
+
+}  // namespace muster::hub

@@ -1,0 +1,107 @@
+// One agent's stream, without its transport: fed with the agent's frames, it admits the agent, keeps the fleet's
+// picture of it, and answers. docs/protocol.md tells the order of frames. The transport is a FrameSink on one side and
+// the calls OnFrame and OnPeerClosed on the other (hub/session/grpc_agent_service.h is the one for gRPC).
+//
+// OnFrame is called by one thread at a time, in the order of the frames; everything else by any thread.
+#ifndef MUSTER_HUB_SESSION_AGENT_SESSION_H_
+#define MUSTER_HUB_SESSION_AGENT_SESSION_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/clock.h"
+#include "common/mutex.h"
+#include "hub/fleet/fleet.h"
+#include "hub/store/writer.h"
+#include "muster/agent/v1/agent.pb.h"
+
+namespace muster::hub {
+
+// Where a session's frames go. Thread-safe; returns at once; harmless after the peer has gone.
+class FrameSink {
+ public:
+  virtual ~FrameSink() = default;
+  virtual void Send(const agent::v1::SessionResponse& frame) = 0;
+  // Ends the stream after the frames sent so far. Further calls do nothing.
+  virtual void Finish() = 0;
+};
+
+// Counts for /metrics; each is called without a lock held. All set.
+struct SessionCounters {
+  std::function<void()> opened;
+  std::function<void(std::string_view reason)> ended;
+  std::function<void(std::string_view reason)> refused;
+  std::function<void()> heartbeat;
+  std::function<void(std::string_view reason)> frame_refused;
+};
+
+struct SessionDeps {
+  Fleet* fleet = nullptr;
+  Writer* writer = nullptr;
+  const Clock* clock = nullptr;
+  const SessionCounters* counters = nullptr;
+  std::string hub_epoch;
+};
+
+class AgentSession : public SessionHandle, public std::enable_shared_from_this<AgentSession> {
+ public:
+  // A stream that says nothing for this long is ended.
+  static constexpr absl::Duration kHelloDeadline = absl::Seconds(10);
+  // Acknowledging every heartbeat would double their cost; the agent takes a hub for dead that is silent for 75 s.
+  static constexpr absl::Duration kAckSpacing = absl::Seconds(25);
+  // An agent leaves 100 ms between heartbeats, so it sends at most 100 in 10 s; half as many again for a burst after a
+  // stall of the network.
+  static constexpr int kMaxBeatsPerWindow = 150;
+  static constexpr absl::Duration kBeatWindow = absl::Seconds(10);
+
+  AgentSession(const SessionDeps* deps, std::string peer, std::shared_ptr<FrameSink> sink);
+
+  void OnFrame(const agent::v1::SessionRequest& frame) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The agent closed its side or the connection broke; `why` is for people.
+  void OnPeerClosed(std::string why) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // SessionHandle
+  void End(const Refusal& refusal) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void PushSettings(const agent::v1::Settings& settings) override ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Ends a session that still owes its Hello.
+  void EndIfSilent(Instant now) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool ended() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  enum class State { kAwaitHello, kAdmitting, kOpen, kEnded };
+
+  void OnHello(const agent::v1::Hello& hello);
+  void OnOpeningStored(const Fleet::Admission& admission, const absl::Status& stored);
+  void Welcome(const Fleet::Admission& admission, const std::string& session_id);
+  void OnHeartbeat(const agent::v1::Heartbeat& heartbeat);
+  void OnRecordBatch(const agent::v1::RecordBatch& batch);
+  void OnGoodbye(const agent::v1::Goodbye& goodbye);
+  bool TooManyBeats(Instant now);
+  void ProtocolError(std::string message);
+  // Leaves every state for kEnded; false when another thread was first. `closing` is what the fleet is told.
+  bool EnterEnded(const std::string& closing, std::optional<absl::Time> expected_return = {})
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<Fleet::SessionKey> OpenKey() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const SessionDeps* const deps_;
+  const std::string peer_;
+  const std::shared_ptr<FrameSink> sink_;
+  const Instant begun_;
+  // Of the agent's frames only, which come one at a time.
+  std::int64_t last_heartbeat_ = 0;
+  std::optional<Instant> last_ack_;
+  Instant window_begun_;
+  int beats_in_window_ = 0;
+
+  mutable Mutex mutex_;
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kAwaitHello;
+  std::optional<Fleet::SessionKey> key_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace muster::hub
+
+#endif  // MUSTER_HUB_SESSION_AGENT_SESSION_H_

@@ -1,0 +1,98 @@
+// Rows of the hub's database as values.
+#ifndef MUSTER_HUB_STORE_RECORDS_H_
+#define MUSTER_HUB_STORE_RECORDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/secret.h"
+#include "muster/agent/v1/agent.pb.h"
+#include "muster/fleet/v1/fleet.pb.h"
+#include "muster/types/v1/types.pb.h"
+
+namespace muster::hub {
+
+struct TargetInterval {
+  types::v1::TargetState state = types::v1::TARGET_STATE_NOT_CONNECTED;
+  absl::Time from;
+  std::optional<absl::Time> to;
+  std::string reason;
+};
+
+struct DeploymentInterval {
+  types::v1::DeploymentStatus status = types::v1::DEPLOYMENT_STATUS_NO_STATUS;
+  absl::Time from;
+  std::optional<absl::Time> to;
+  std::string message;
+  std::string application_version;
+  std::string revision;
+};
+
+// What an operator decided about a deployment; kept apart from what the agent reports.
+struct DeploymentChoices {
+  bool logs_enabled = true;
+  std::optional<std::string> application;
+  std::optional<std::string> application_version;
+};
+
+struct StoredDeployment {
+  std::string id;
+  absl::Time created;
+  absl::Time revision_since;
+  std::optional<absl::Time> gone_since;
+  DeploymentChoices choices;
+  agent::v1::DeploymentState report;
+  DeploymentInterval open;
+};
+
+struct StoredTarget {
+  std::string id;
+  std::string name;
+  types::v1::TargetType type = types::v1::TARGET_TYPE_UNSPECIFIED;
+  std::string customer;
+  absl::Time created;
+  bool deleted = false;
+  SecretHash secret_hash{};
+  std::int64_t secret_generation = 1;
+  // Newest first, at most kKeptRetiredSecrets.
+  std::vector<SecretHash> retired_secrets;
+  std::int64_t session_counter = 0;
+  std::int64_t confirmed_counter = 0;
+  std::string identity_warning;
+  bool metrics_enabled = true;
+  std::string agent_version;
+  types::v1::MachineFacts machine;
+  std::optional<absl::Time> last_seen;
+  TargetInterval open;
+  std::vector<StoredDeployment> deployments;
+};
+
+// An old secret is told apart from a wrong one for this many rotations.
+inline constexpr int kKeptRetiredSecrets = 16;
+
+struct StoredToken {
+  std::string id;
+  std::string name;
+  SecretHash hash{};
+  fleet::v1::Role role = fleet::v1::ROLE_UNSPECIFIED;
+  std::string customer;
+  absl::Time created;
+  std::optional<absl::Time> expires;
+  std::optional<absl::Time> revoked;
+};
+
+struct AuditRecord {
+  std::int64_t sequence = 0;
+  absl::Time at;
+  std::string actor;
+  std::string action;
+  std::string subject;
+  std::string detail;
+};
+
+}  // namespace muster::hub
+
+#endif  // MUSTER_HUB_STORE_RECORDS_H_

@@ -1,0 +1,113 @@
+#include "hub/store/store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "common/status.h"
+#include "hub/store/schema.h"
+
+namespace muster::hub {
+namespace {
+
+absl::Status QuickCheck(sqlite::Database& database) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare("PRAGMA quick_check(1)"));
+  ASSIGN_OR_RETURN(const bool row, statement.Step());
+  const std::string verdict = row ? statement.Text(0) : "no answer";
+  if (verdict == "ok") return absl::OkStatus();
+  return MakeError(absl::StatusCode::kDataLoss, "DATABASE_CORRUPT", fmt::format("damaged: {}", verdict));
+}
+
+absl::StatusOr<std::unique_ptr<sqlite::Database>> OpenWriter(const std::string& path) {
+  ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(path, sqlite::OpenMode::kWriter));
+  RETURN_IF_ERROR(QuickCheck(*database));
+  RETURN_IF_ERROR(Migrate(*database));
+  return database;
+}
+
+absl::Status WithAdvice(const absl::Status& status, const std::string& path) {
+  if (ReasonOf(status) == "DATABASE_CORRUPT") {
+    return MakeError(status.code(), "DATABASE_CORRUPT",
+                     fmt::format("{} is damaged or no database ({}); move it away with its -wal and -shm files and "
+                                 "restore the last backup",
+                                 path, MessageOf(status)));
+  }
+  if (ReasonOf(status) == "DATABASE_UNREADABLE") {
+    return MakeError(status.code(), "DATABASE_UNREADABLE",
+                     fmt::format("{} cannot be opened ({}); the hub's user must be able to read and write it", path,
+                                 MessageOf(status)));
+  }
+  return Annotate(status, path);
+}
+
+}  // namespace
+
+absl::StatusOr<DataDirLock> DataDirLock::Acquire(const std::string& data_dir) {
+  const std::string path = data_dir + "/lock";
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    return Annotate(ErrnoError(errno, fmt::format("open {}", path)),
+                    "cannot use the data folder; it must belong to the hub's user");
+  }
+  DataDirLock lock(fd);
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "DATA_DIR_IN_USE",
+        fmt::format("{} is used by another muster-hub; stop that one or choose another --data-dir", data_dir));
+  }
+  return lock;
+}
+
+DataDirLock::~DataDirLock() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Store::Store(std::string path, std::unique_ptr<sqlite::Database> writer, Writer::Observer observer,
+             std::vector<std::unique_ptr<sqlite::Database>> readers)
+    : path_(std::move(path)), writer_(std::move(writer), std::move(observer)), idle_readers_(std::move(readers)) {}
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path, Writer::Observer observer) {
+  const mode_t old_mask = umask(0077);
+  auto writer = OpenWriter(path);
+  umask(old_mask);
+  if (!writer.ok()) return WithAdvice(writer.status(), path);
+  std::vector<std::unique_ptr<sqlite::Database>> readers;
+  for (int i = 0; i < kReaders; ++i) {
+    ASSIGN_OR_RETURN(auto reader, sqlite::Database::Open(path, sqlite::OpenMode::kReader));
+    readers.push_back(std::move(reader));
+  }
+  return std::unique_ptr<Store>(new Store(path, *std::move(writer), std::move(observer), std::move(readers)));
+}
+
+std::int64_t Store::SizeBytes() const {
+  std::int64_t bytes = 0;
+  for (const char* suffix : {"", "-wal"}) {
+    struct stat info {};
+    if (stat((path_ + suffix).c_str(), &info) == 0) bytes += info.st_size;
+  }
+  return bytes;
+}
+
+absl::Status Store::Read(const std::function<absl::Status(sqlite::Database&)>& query) {
+  std::unique_ptr<sqlite::Database> reader;
+  {
+    MutexLock lock(&mutex_);
+    while (idle_readers_.empty()) reader_free_.Wait(&mutex_);
+    reader = std::move(idle_readers_.back());
+    idle_readers_.pop_back();
+  }
+  absl::Status status = query(*reader);
+  {
+    MutexLock lock(&mutex_);
+    idle_readers_.push_back(std::move(reader));
+  }
+  reader_free_.NotifyOne();
+  return status;
+}
+
+}  // namespace muster::hub

@@ -1,0 +1,162 @@
+#include "hub/store/writer.h"
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/status.h"
+
+namespace muster::hub {
+namespace {
+
+// Checkpoints run when the queue is empty, never inside somebody's commit, and at the latest after this many commits.
+constexpr int kCommitsBetweenCheckpoints = 200;
+
+bool IsFullDisk(const absl::Status& status) { return ReasonOf(status) == "DISK_FULL"; }
+
+absl::Status Stopped() {
+  return MakeError(absl::StatusCode::kUnavailable, "HUB_STOPPING", "the hub is stopping; try again when it is back");
+}
+
+}  // namespace
+
+Writer::Writer(std::unique_ptr<sqlite::Database> database, Observer observer)
+    : database_(std::move(database)), observer_(std::move(observer)) {
+  thread_ = std::thread([this] { Loop(); });
+}
+
+Writer::~Writer() { Stop(); }
+
+void Writer::Submit(Operation operation, Done done) {
+  absl::Status refusal;
+  {
+    MutexLock lock(&mutex_);
+    if (stopping_) {
+      refusal = Stopped();
+    } else if (failed_for_good_) {
+      refusal = fault_;
+    } else if (queue_.size() >= kMaxQueue) {
+      refusal = MakeError(absl::StatusCode::kResourceExhausted, "WRITER_BUSY",
+                          "the hub's disk does not keep up with what is to be stored; try again later");
+    } else {
+      queue_.push_back(Item{std::move(operation), std::move(done), absl::OkStatus()});
+    }
+  }
+  if (refusal.ok()) {
+    wake_.NotifyOne();
+  } else {
+    done(refusal);
+  }
+}
+
+absl::Status Writer::Run(Operation operation) {
+  std::promise<absl::Status> promise;
+  std::future<absl::Status> result = promise.get_future();
+  Submit(std::move(operation), [&promise](const absl::Status& status) { promise.set_value(status); });
+  return result.get();
+}
+
+void Writer::Stop() {
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  wake_.NotifyOne();
+  if (thread_.joinable()) thread_.join();
+}
+
+absl::Status Writer::Fault() const {
+  MutexLock lock(&mutex_);
+  return fault_;
+}
+
+std::size_t Writer::queued() const {
+  MutexLock lock(&mutex_);
+  return queue_.size();
+}
+
+std::vector<Writer::Item> Writer::NextBatch() {
+  std::vector<Item> batch;
+  MutexLock lock(&mutex_);
+  while (queue_.empty() && !stopping_) wake_.Wait(&mutex_);
+  const std::size_t size = std::min(queue_.size(), kMaxBatch);
+  batch.reserve(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return batch;
+}
+
+void Writer::Loop() {
+  int commits_since_checkpoint = 0;
+  while (true) {
+    std::vector<Item> batch = NextBatch();
+    if (batch.empty()) break;
+    CommitBatch(batch);
+    for (Item& item : batch) item.done(item.result);
+    batch.clear();
+    if (queued() == 0 || ++commits_since_checkpoint >= kCommitsBetweenCheckpoints) {
+      commits_since_checkpoint = 0;
+      if (absl::Status moved = database_->Checkpoint(); !moved.ok() && !IsFullDisk(moved)) {
+        log::Warning("{}", MessageOf(moved));
+      }
+    }
+  }
+}
+
+void Writer::CommitBatch(std::vector<Item>& batch) {
+  {
+    MutexLock lock(&mutex_);
+    if (failed_for_good_) {
+      for (Item& item : batch) item.result = fault_;
+      return;
+    }
+  }
+  const Instant begin = Clock::System()->Monotonic();
+  absl::Status committed = RunInTransaction(batch);
+  if (!committed.ok()) {
+    database_->Execute("ROLLBACK").IgnoreError();
+    for (Item& item : batch) item.result = committed;
+  }
+  NoteOutcome(committed, batch.size(), Clock::System()->Monotonic() - begin);
+}
+
+absl::Status Writer::RunInTransaction(std::vector<Item>& batch) {
+  RETURN_IF_ERROR(database_->Execute("BEGIN IMMEDIATE"));
+  for (Item& item : batch) {
+    RETURN_IF_ERROR(database_->Execute("SAVEPOINT operation"));
+    item.result = item.operation(*database_);
+    if (item.result.ok()) {
+      RETURN_IF_ERROR(database_->Execute("RELEASE operation"));
+      continue;
+    }
+    // What concerns the whole file ends the transaction; the rest is this operation's own failure.
+    if (IsFullDisk(item.result) || item.result.code() == absl::StatusCode::kDataLoss) return item.result;
+    RETURN_IF_ERROR(database_->Execute("ROLLBACK TO operation; RELEASE operation"));
+  }
+  return database_->Execute("COMMIT");
+}
+
+void Writer::NoteOutcome(const absl::Status& committed, std::size_t operations, absl::Duration took) {
+  bool newly_faulty = false;
+  bool recovered = false;
+  {
+    MutexLock lock(&mutex_);
+    if (committed.ok()) {
+      recovered = !fault_.ok();
+    } else {
+      newly_faulty = fault_.ok();
+      failed_for_good_ = !IsFullDisk(committed) && committed.code() != absl::StatusCode::kUnavailable;
+    }
+    fault_ = committed;
+  }
+  if (committed.ok() && observer_.committed) observer_.committed(took, operations);
+  if (!committed.ok() && observer_.failed) observer_.failed();
+  if (newly_faulty) log::Error("cannot store history: {}", MessageOf(committed));
+  if (recovered) log::Info("storing history again");
+}
+
+}  // namespace muster::hub

@@ -1,0 +1,90 @@
+// The one thread that writes the hub's database. Callers hand it operations; it runs those that have gathered in one
+// transaction (group commit), each in a savepoint of its own, and answers after the commit. Used by everything in the
+// hub that must be durable.
+//
+// When a commit fails its outcome is unknown: the writer stops, refuses everything from then on, and says so in
+// Fault(); readers go on. A full disk is different, SQLite rolls back cleanly: that transaction's operations are
+// refused with DISK_FULL and the next one is tried.
+#ifndef MUSTER_HUB_STORE_WRITER_H_
+#define MUSTER_HUB_STORE_WRITER_H_
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/mutex.h"
+#include "common/sqlite/database.h"
+
+namespace muster::hub {
+
+class Writer {
+ public:
+  // Runs on the writer thread inside a transaction. A returned error rolls back this operation alone.
+  using Operation = absl::AnyInvocable<absl::Status(sqlite::Database&)>;
+  // Runs on the writer thread after the commit, or with the reason why nothing was stored. Must not block.
+  using Done = absl::AnyInvocable<void(const absl::Status&)>;
+
+  // Operations in one transaction: a longer one makes the first caller wait without saving much (measured: 285k rows/s
+  // at 1,000 a transaction, 115k at 100).
+  static constexpr std::size_t kMaxBatch = 1000;
+  // Waiting operations: some 50 MB at 500 bytes each. Beyond, Submit refuses with WRITER_BUSY.
+  static constexpr std::size_t kMaxQueue = 100'000;
+
+  // Told on the writer thread after each transaction; either may be empty.
+  struct Observer {
+    std::function<void(absl::Duration took, std::size_t operations)> committed;
+    std::function<void()> failed;
+  };
+
+  Writer(std::unique_ptr<sqlite::Database> database, Observer observer);
+  // Finishes what is queued.
+  ~Writer();
+
+  // Thread-safe. `done` is called exactly once, possibly before Submit returns when the queue is full or stopped.
+  void Submit(Operation operation, Done done) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Submit and wait. Not from the writer thread.
+  absl::Status Run(Operation operation) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Refuses new operations, finishes the queued ones, joins. Idempotent.
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // OK, or why history cannot be stored now.
+  absl::Status Fault() const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::size_t queued() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Item {
+    Operation operation;
+    Done done;
+    absl::Status result;
+  };
+
+  void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<Item> NextBatch() ABSL_LOCKS_EXCLUDED(mutex_);
+  void CommitBatch(std::vector<Item>& batch);
+  absl::Status RunInTransaction(std::vector<Item>& batch);
+  void NoteOutcome(const absl::Status& committed, std::size_t operations, absl::Duration took)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const std::unique_ptr<sqlite::Database> database_;  // used by the writer thread only
+  const Observer observer_;
+
+  mutable Mutex mutex_;
+  CondVar wake_;
+  std::deque<Item> queue_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status fault_ ABSL_GUARDED_BY(mutex_);
+  bool failed_for_good_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::thread thread_;
+};
+
+}  // namespace muster::hub
+
+#endif  // MUSTER_HUB_STORE_WRITER_H_

@@ -1,0 +1,329 @@
+#include "hub/store/writes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/status.h"
+
+namespace muster::hub {
+namespace {
+
+// Runs a prepared statement whose parameters `bind` sets.
+template <typename Bind>
+absl::Status RunBound(sqlite::Database& database, sqlite::Sql sql, Bind bind) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare(sql));
+  bind(statement);
+  return statement.Run();
+}
+
+// The start of the open interval, and the time at which its successor may begin.
+template <typename Bind>
+absl::StatusOr<absl::Time> NextIntervalStart(sqlite::Database& database, sqlite::Sql open_interval, Bind bind,
+                                             absl::Time wanted) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare(open_interval));
+  bind(statement);
+  ASSIGN_OR_RETURN(const bool row, statement.Step());
+  if (!row) return wanted;
+  return std::max(wanted, statement.Time(0) + absl::Microseconds(1));
+}
+
+absl::Status OpenTargetInterval(sqlite::Database& database, std::string_view target_id,
+                                const TargetInterval& interval) {
+  return RunBound(database, "INSERT INTO target_intervals(target_id, from_us, state, reason) VALUES(?,?,?,?)",
+                  [&](sqlite::Statement& s) {
+                    s.Bind(1, target_id).Bind(2, interval.from).Bind(3, interval.state).Bind(4, interval.reason);
+                  });
+}
+
+absl::Status UpsertDeployment(sqlite::Database& database, const DeploymentTransition& transition,
+                              const std::string& report) {
+  const StoredDeployment& d = transition.deployment;
+  return RunBound(database,
+                  "INSERT INTO deployments(id, target_id, key, created_us, gone_us, revision_us, logs_enabled,"
+                  " application, application_version, report) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"
+                  " ON CONFLICT(id) DO UPDATE SET archived_us=NULL, gone_us=?5, revision_us=?6, report=?10",
+                  [&](sqlite::Statement& s) {
+                    s.Bind(1, d.id).Bind(2, transition.target_id).Bind(3, d.report.key()).Bind(4, d.created);
+                    s.Bind(5, d.gone_since).Bind(6, d.revision_since).Bind(7, d.choices.logs_enabled);
+                    s.Bind(8, d.choices.application).Bind(9, d.choices.application_version);
+                    s.BindBlob(10, report.data(), report.size());
+                  });
+}
+
+// True: the open interval already says the same, only its wording was brought up to date.
+absl::StatusOr<bool> UpdateOpenInterval(sqlite::Database& database, const StoredDeployment& d) {
+  RETURN_IF_ERROR(RunBound(database,
+                           "UPDATE deployment_intervals SET message=?5 WHERE deployment_id=?1 AND to_us IS NULL"
+                           " AND status=?2 AND application_version=?3 AND revision=?4",
+                           [&](sqlite::Statement& s) {
+                             s.Bind(1, d.id).Bind(2, d.open.status).Bind(3, d.open.application_version);
+                             s.Bind(4, d.open.revision).Bind(5, d.open.message);
+                           }));
+  return database.Changes() > 0;
+}
+
+void HashPart(std::string& bytes, std::string_view part) {
+  const std::uint64_t size = part.size();
+  bytes.append(reinterpret_cast<const char*>(&size), sizeof(size));
+  bytes.append(part);
+}
+
+}  // namespace
+
+absl::Status InsertTarget(sqlite::Database& database, const StoredTarget& t) {
+  if (!t.customer.empty()) {
+    RETURN_IF_ERROR(RunBound(database, "INSERT INTO customers(name, created_us) VALUES(?,?) ON CONFLICT DO NOTHING",
+                             [&](sqlite::Statement& s) { s.Bind(1, t.customer).Bind(2, t.created); }));
+  }
+  const absl::Status inserted = RunBound(
+      database,
+      "INSERT INTO targets(id, name, type, customer, created_us, secret_hash, secret_generation, metrics_enabled)"
+      " VALUES(?,?,?,?,?,?,?,?)",
+      [&](sqlite::Statement& s) {
+        s.Bind(1, t.id).Bind(2, t.name).Bind(3, t.type).Bind(4, t.customer).Bind(5, t.created);
+        s.BindBlob(6, t.secret_hash.data(), t.secret_hash.size());
+        s.Bind(7, t.secret_generation).Bind(8, t.metrics_enabled);
+      });
+  if (absl::IsAlreadyExists(inserted)) {
+    return MakeError(absl::StatusCode::kAlreadyExists, "TARGET_EXISTS",
+                     fmt::format("a target named \"{}\" exists; choose another name or use reconnect", t.name));
+  }
+  RETURN_IF_ERROR(inserted);
+  return OpenTargetInterval(database, t.id, t.open);
+}
+
+absl::Status UpdateTarget(sqlite::Database& database, std::string_view id, std::string_view name,
+                          bool metrics_enabled) {
+  const absl::Status updated =
+      RunBound(database, "UPDATE targets SET name=?2, metrics_enabled=?3 WHERE id=?1",
+               [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, name).Bind(3, metrics_enabled); });
+  if (absl::IsAlreadyExists(updated)) {
+    return MakeError(absl::StatusCode::kAlreadyExists, "TARGET_EXISTS",
+                     fmt::format("a target named \"{}\" exists; choose another name", name));
+  }
+  return updated;
+}
+
+absl::Status MarkTargetDeleted(sqlite::Database& database, std::string_view id, absl::Time at) {
+  RETURN_IF_ERROR(RunBound(database, "UPDATE connect_codes SET void_us=?2 WHERE target_id=?1 AND void_us IS NULL",
+                           [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, at); }));
+  return RunBound(database, "UPDATE targets SET deleted_us=?2 WHERE id=?1",
+                  [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, at); });
+}
+
+absl::StatusOr<std::int64_t> RotateSecret(sqlite::Database& database, std::string_view id, const SecretHash& hash,
+                                          absl::Time at) {
+  std::int64_t generation = 0;
+  {
+    ASSIGN_OR_RETURN(sqlite::Statement current,
+                     database.Prepare("SELECT secret_generation FROM targets WHERE id=? AND deleted_us IS NULL"));
+    ASSIGN_OR_RETURN(const bool row, current.Bind(1, id).Step());
+    if (!row) return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "the target was deleted");
+    generation = current.Int64(0) + 1;
+  }
+  RETURN_IF_ERROR(RunBound(database,
+                           "INSERT INTO retired_secrets(target_id, generation, hash, retired_us)"
+                           " SELECT id, secret_generation, secret_hash, ?2 FROM targets WHERE id=?1",
+                           [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, at); }));
+  RETURN_IF_ERROR(RunBound(database, "DELETE FROM retired_secrets WHERE target_id=?1 AND generation<?2",
+                           [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, generation - kKeptRetiredSecrets); }));
+  RETURN_IF_ERROR(
+      RunBound(database,
+               "UPDATE targets SET secret_hash=?2, secret_generation=?3, session_counter=0,"
+               " confirmed_counter=0, identity_warning='' WHERE id=?1",
+               [&](sqlite::Statement& s) { s.Bind(1, id).BindBlob(2, hash.data(), hash.size()).Bind(3, generation); }));
+  return generation;
+}
+
+absl::Status InsertConnectCode(sqlite::Database& database, const SecretHash& code, std::string_view target_id,
+                               absl::Time now, absl::Time expires) {
+  RETURN_IF_ERROR(RunBound(database, "UPDATE connect_codes SET void_us=?2 WHERE target_id=?1 AND void_us IS NULL",
+                           [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, now); }));
+  return RunBound(
+      database, "INSERT INTO connect_codes(hash, target_id, expires_us) VALUES(?,?,?)",
+      [&](sqlite::Statement& s) { s.BindBlob(1, code.data(), code.size()).Bind(2, target_id).Bind(3, expires); });
+}
+
+absl::StatusOr<std::string> FindConnectCode(sqlite::Database& database, const SecretHash& code, absl::Time now) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   database.Prepare("SELECT target_id, expires_us, void_us FROM connect_codes WHERE hash=?"));
+  ASSIGN_OR_RETURN(const bool row, statement.BindBlob(1, code.data(), code.size()).Step());
+  if (!row) {
+    return MakeError(absl::StatusCode::kNotFound, "CONNECT_CODE_UNKNOWN",
+                     "this connect code is not known; copy the whole command, or make a new one with "
+                     "\"muster target reconnect\"");
+  }
+  if (!statement.IsNull(2)) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "CONNECT_CODE_USED",
+                     "this connect code was used or replaced; make a new one with \"muster target reconnect\"");
+  }
+  if (statement.Time(1) <= now) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "CONNECT_CODE_EXPIRED",
+                     "this connect code is older than 24 h; make a new one with \"muster target reconnect\"");
+  }
+  return statement.Text(0);
+}
+
+absl::Status RecordSessionOpening(sqlite::Database& database, const SessionOpening& o) {
+  const std::string machine = o.machine.SerializeAsString();
+  RETURN_IF_ERROR(RunBound(database,
+                           "UPDATE targets SET session_counter=?2, identity_warning=?3, agent_version=?4, machine=?5,"
+                           " last_seen_us=?6 WHERE id=?1",
+                           [&](sqlite::Statement& s) {
+                             s.Bind(1, o.target_id).Bind(2, o.session_counter).Bind(3, o.identity_warning);
+                             s.Bind(4, o.agent_version).BindBlob(5, machine.data(), machine.size()).Bind(6, o.at);
+                           }));
+  return RunBound(database, "UPDATE connect_codes SET void_us=?2 WHERE target_id=?1 AND void_us IS NULL",
+                  [&](sqlite::Statement& s) { s.Bind(1, o.target_id).Bind(2, o.at); });
+}
+
+absl::Status ConfirmSessionCounter(sqlite::Database& database, std::string_view target_id, std::int64_t counter) {
+  return RunBound(database, "UPDATE targets SET confirmed_counter=max(confirmed_counter, ?2) WHERE id=?1",
+                  [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, counter); });
+}
+
+absl::Status RecordTargetTransition(sqlite::Database& database, const TargetTransition& t) {
+  const auto bind_id = [&](sqlite::Statement& s) { s.Bind(1, t.target_id); };
+  ASSIGN_OR_RETURN(
+      const absl::Time from,
+      NextIntervalStart(database, "SELECT from_us FROM target_intervals WHERE target_id=? AND to_us IS NULL", bind_id,
+                        t.at));
+  RETURN_IF_ERROR(RunBound(database, "UPDATE target_intervals SET to_us=?2 WHERE target_id=?1 AND to_us IS NULL",
+                           [&](sqlite::Statement& s) { s.Bind(1, t.target_id).Bind(2, from); }));
+  RETURN_IF_ERROR(RunBound(database, "UPDATE targets SET last_seen_us=coalesce(?2, last_seen_us) WHERE id=?1",
+                           [&](sqlite::Statement& s) { s.Bind(1, t.target_id).Bind(2, t.last_seen); }));
+  return OpenTargetInterval(database, t.target_id, {.state = t.state, .from = from, .to = {}, .reason = t.reason});
+}
+
+absl::Status CloseTargetHistory(sqlite::Database& database, std::string_view target_id, absl::Time at) {
+  RETURN_IF_ERROR(RunBound(database,
+                           "UPDATE target_intervals SET to_us=max(?2, from_us+1) WHERE target_id=?1 AND to_us IS NULL",
+                           [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, at); }));
+  return RunBound(database,
+                  "UPDATE deployment_intervals SET to_us=max(?2, from_us+1) WHERE to_us IS NULL AND deployment_id IN"
+                  " (SELECT id FROM deployments WHERE target_id=?1)",
+                  [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, at); });
+}
+
+absl::Status RecordDeploymentTransition(sqlite::Database& database, const DeploymentTransition& transition) {
+  const StoredDeployment& d = transition.deployment;
+  const std::string report = d.report.SerializeAsString();
+  RETURN_IF_ERROR(UpsertDeployment(database, transition, report));
+  ASSIGN_OR_RETURN(const bool same, UpdateOpenInterval(database, d));
+  if (same) return absl::OkStatus();
+  const auto bind_id = [&](sqlite::Statement& s) { s.Bind(1, d.id); };
+  ASSIGN_OR_RETURN(
+      const absl::Time from,
+      NextIntervalStart(database, "SELECT max(from_us) FROM deployment_intervals WHERE deployment_id=? HAVING count(*)",
+                        bind_id, d.open.from));
+  RETURN_IF_ERROR(RunBound(database,
+                           "UPDATE deployment_intervals SET to_us=?2 WHERE deployment_id=?1 AND to_us IS NULL",
+                           [&](sqlite::Statement& s) { s.Bind(1, d.id).Bind(2, from); }));
+  return RunBound(database,
+                  "INSERT INTO deployment_intervals(deployment_id, from_us, status, message, application_version,"
+                  " revision) VALUES(?,?,?,?,?,?)",
+                  [&](sqlite::Statement& s) {
+                    s.Bind(1, d.id).Bind(2, from).Bind(3, d.open.status).Bind(4, d.open.message);
+                    s.Bind(5, d.open.application_version).Bind(6, d.open.revision);
+                  });
+}
+
+absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view deployment_id, absl::Time at) {
+  RETURN_IF_ERROR(RunBound(
+      database, "UPDATE deployment_intervals SET to_us=max(?2, from_us+1) WHERE deployment_id=?1 AND to_us IS NULL",
+      [&](sqlite::Statement& s) { s.Bind(1, deployment_id).Bind(2, at); }));
+  return RunBound(
+      database,
+      "UPDATE deployments SET archived_us=?2, logs_enabled=1, application=NULL, application_version=NULL WHERE id=?1",
+      [&](sqlite::Statement& s) { s.Bind(1, deployment_id).Bind(2, at); });
+}
+
+absl::Status UpdateDeploymentChoices(sqlite::Database& database, std::string_view deployment_id,
+                                     const DeploymentChoices& choices) {
+  return RunBound(database,
+                  "UPDATE deployments SET logs_enabled=?2, application=?3, application_version=?4 WHERE id=?1",
+                  [&](sqlite::Statement& s) {
+                    s.Bind(1, deployment_id).Bind(2, choices.logs_enabled);
+                    s.Bind(3, choices.application).Bind(4, choices.application_version);
+                  });
+}
+
+absl::Status InsertToken(sqlite::Database& database, const StoredToken& t) {
+  const absl::Status inserted = RunBound(
+      database, "INSERT INTO tokens(id, name, hash, role, customer, created_us, expires_us) VALUES(?,?,?,?,?,?,?)",
+      [&](sqlite::Statement& s) {
+        s.Bind(1, t.id).Bind(2, t.name).BindBlob(3, t.hash.data(), t.hash.size()).Bind(4, t.role);
+        s.Bind(5, t.customer).Bind(6, t.created).Bind(7, t.expires);
+      });
+  if (absl::IsAlreadyExists(inserted)) {
+    return MakeError(absl::StatusCode::kAlreadyExists, "TOKEN_EXISTS",
+                     fmt::format("a token named \"{}\" exists; choose another name", t.name));
+  }
+  return inserted;
+}
+
+absl::Status MarkTokenRevoked(sqlite::Database& database, std::string_view id, absl::Time at) {
+  return RunBound(database, "UPDATE tokens SET revoked_us=?2 WHERE id=?1 AND revoked_us IS NULL",
+                  [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, at); });
+}
+
+SecretHash AuditHash(const SecretHash& previous, const AuditRecord& record) {
+  std::string bytes(reinterpret_cast<const char*>(previous.data()), previous.size());
+  HashPart(bytes, std::to_string(record.sequence));
+  HashPart(bytes, std::to_string(absl::ToUnixMicros(record.at)));
+  for (const std::string* part : {&record.actor, &record.action, &record.subject, &record.detail}) {
+    HashPart(bytes, *part);
+  }
+  return HashSecret(bytes);
+}
+
+absl::Status AppendAudit(sqlite::Database& database, const AuditRecord& wanted) {
+  AuditRecord record = wanted;
+  // Rows keep microseconds; the hash must cover what a reader will see.
+  record.at = absl::FromUnixMicros(absl::ToUnixMicros(record.at));
+  SecretHash previous{};
+  {
+    ASSIGN_OR_RETURN(sqlite::Statement last,
+                     database.Prepare("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1"));
+    ASSIGN_OR_RETURN(const bool row, last.Step());
+    record.sequence = row ? last.Int64(0) + 1 : 1;
+    if (row) {
+      const std::string hash = last.Text(1);
+      std::memcpy(previous.data(), hash.data(), std::min(hash.size(), previous.size()));
+    }
+  }
+  const SecretHash hash = AuditHash(previous, record);
+  return RunBound(database,
+                  "INSERT INTO audit(sequence, at_us, actor, action, subject, detail, hash) VALUES(?,?,?,?,?,?,?)",
+                  [&](sqlite::Statement& s) {
+                    s.Bind(1, record.sequence).Bind(2, record.at).Bind(3, record.actor).Bind(4, record.action);
+                    s.Bind(5, record.subject).Bind(6, record.detail).BindBlob(7, hash.data(), hash.size());
+                  });
+}
+
+absl::StatusOr<std::string> EnsureMeta(sqlite::Database& database, std::string_view key, std::string_view initial) {
+  RETURN_IF_ERROR(RunBound(database, "INSERT INTO meta(key, value) VALUES(?,?) ON CONFLICT DO NOTHING",
+                           [&](sqlite::Statement& s) { s.Bind(1, key).Bind(2, initial); }));
+  ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare("SELECT value FROM meta WHERE key=?"));
+  RETURN_IF_ERROR(statement.Bind(1, key).Step().status());
+  return statement.Text(0);
+}
+
+absl::Status BeginRun(sqlite::Database& database, absl::Time started) {
+  return RunBound(database, "INSERT OR REPLACE INTO hub_runs(started_us, alive_us) VALUES(?1,?1)",
+                  [&](sqlite::Statement& s) { s.Bind(1, started); });
+}
+
+absl::Status TouchRun(sqlite::Database& database, absl::Time started, absl::Time now) {
+  return RunBound(database, "UPDATE hub_runs SET alive_us=?2 WHERE started_us=?1",
+                  [&](sqlite::Statement& s) { s.Bind(1, started).Bind(2, now); });
+}
+
+absl::Status EndRun(sqlite::Database& database, absl::Time started, absl::Time now) {
+  return RunBound(database, "UPDATE hub_runs SET alive_us=?2, stopped_us=?2 WHERE started_us=?1",
+                  [&](sqlite::Statement& s) { s.Bind(1, started).Bind(2, now); });
+}
+
+}  // namespace muster::hub

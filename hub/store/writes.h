@@ -1,0 +1,93 @@
+// Everything the hub writes, as functions over an open transaction. Called from Writer operations only.
+#ifndef MUSTER_HUB_STORE_WRITES_H_
+#define MUSTER_HUB_STORE_WRITES_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/sqlite/database.h"
+#include "hub/store/records.h"
+
+namespace muster::hub {
+
+// ---- targets
+
+// With its first interval. A taken name is ALREADY_EXISTS "TARGET_EXISTS".
+absl::Status InsertTarget(sqlite::Database& database, const StoredTarget& target);
+absl::Status UpdateTarget(sqlite::Database& database, std::string_view id, std::string_view name, bool metrics_enabled);
+// Marks it; the row stays so that its agent can be told TARGET_DELETED.
+absl::Status MarkTargetDeleted(sqlite::Database& database, std::string_view id, absl::Time at);
+
+// The current secret retires, `hash` takes its place; session counters start anew. Returns the new generation.
+absl::StatusOr<std::int64_t> RotateSecret(sqlite::Database& database, std::string_view id, const SecretHash& hash,
+                                          absl::Time at);
+
+// Voids the target's other codes.
+absl::Status InsertConnectCode(sqlite::Database& database, const SecretHash& code, std::string_view target_id,
+                               absl::Time now, absl::Time expires);
+// The target a good code is for. NOT_FOUND "CONNECT_CODE_UNKNOWN"; FAILED_PRECONDITION "CONNECT_CODE_USED" or
+// "CONNECT_CODE_EXPIRED".
+absl::StatusOr<std::string> FindConnectCode(sqlite::Database& database, const SecretHash& code, absl::Time now);
+
+struct SessionOpening {
+  std::string target_id;
+  std::int64_t session_counter = 0;
+  std::string identity_warning;
+  std::string agent_version;
+  types::v1::MachineFacts machine;
+  absl::Time at;
+};
+// Keeps the counter and the facts, and voids the target's connect code.
+absl::Status RecordSessionOpening(sqlite::Database& database, const SessionOpening& opening);
+// The agent is known to hold this counter: one older is a clone or a disk rolled back.
+absl::Status ConfirmSessionCounter(sqlite::Database& database, std::string_view target_id, std::int64_t counter);
+
+// ---- history: each closes the open interval and opens the next. A time before the open interval's start (the hub's
+// wall clock was set back) is moved to just after it.
+
+struct TargetTransition {
+  std::string target_id;
+  types::v1::TargetState state = types::v1::TARGET_STATE_UNSPECIFIED;
+  absl::Time at;
+  std::string reason;
+  std::optional<absl::Time> last_seen;
+};
+absl::Status RecordTargetTransition(sqlite::Database& database, const TargetTransition& transition);
+// Closes the open intervals of a target and its deployments.
+absl::Status CloseTargetHistory(sqlite::Database& database, std::string_view target_id, absl::Time at);
+
+struct DeploymentTransition {
+  std::string target_id;
+  StoredDeployment deployment;  // `open` is the interval that begins
+};
+// Creates the deployment at its first transition. The same status, version and revision as the open interval's
+// changes that interval's message instead of opening one: one row per change, not one per wording.
+absl::Status RecordDeploymentTransition(sqlite::Database& database, const DeploymentTransition& transition);
+// Its history stays, what operators chose for it goes.
+absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view deployment_id, absl::Time at);
+absl::Status UpdateDeploymentChoices(sqlite::Database& database, std::string_view deployment_id,
+                                     const DeploymentChoices& choices);
+
+// ---- tokens, audit, the hub itself
+
+absl::Status InsertToken(sqlite::Database& database, const StoredToken& token);
+absl::Status MarkTokenRevoked(sqlite::Database& database, std::string_view id, absl::Time at);
+
+// Each entry's hash covers the one before it: SHA-256(previous hash, sequence, time, actor, action, subject, detail).
+absl::Status AppendAudit(sqlite::Database& database, const AuditRecord& record);
+
+absl::StatusOr<std::string> EnsureMeta(sqlite::Database& database, std::string_view key, std::string_view initial);
+
+// One row per run of the hub: silence outside of these is the hub's, not the targets'.
+absl::Status BeginRun(sqlite::Database& database, absl::Time started);
+absl::Status TouchRun(sqlite::Database& database, absl::Time started, absl::Time now);
+absl::Status EndRun(sqlite::Database& database, absl::Time started, absl::Time now);
+
+// The hash chain's step; used by the writer of entries and by their verifier.
+SecretHash AuditHash(const SecretHash& previous, const AuditRecord& record);
+
+}  // namespace muster::hub
+
+#endif  // MUSTER_HUB_STORE_WRITES_H_

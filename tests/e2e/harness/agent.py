@@ -1,0 +1,61 @@
+"""muster-agent run, on this machine or on a host of its own."""
+
+import json
+import os
+
+from .base import BIN, Process, run
+
+
+class Agent:
+    def __init__(self, directory, hub, target, name="agent", runtime="docker", docker_socket=None, prefix=(),
+                 hub_address=None, start=True):
+        """target: the answer of `target create`."""
+        self.dir = directory / name
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.name = name
+        self.hub = hub
+        self.target_id = target["target_id"]
+        self.secret_file = self.dir / "secret"
+        self.write_secret(target["target_secret"])
+        self.runtime = runtime
+        self.docker_socket = docker_socket
+        self.prefix = list(prefix)
+        self.hub_address = hub_address or hub.grpc
+        self.process = None
+        self.starts = 0
+        if start:
+            self.start()
+
+    def write_secret(self, secret):
+        """Replaces the file in one step, as an installer does."""
+        fresh = self.secret_file.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secret + "\n")
+        fresh.rename(self.secret_file)
+
+    def argv(self):
+        words = [*self.prefix, BIN / "muster-agent", "run", "--hub", self.hub_address, "--target-id", self.target_id,
+                 "--target-secret-file", self.secret_file, "--data-dir", self.dir / "data", "--runtime", self.runtime,
+                 "--ca-file", self.hub.ca]
+        return words + (["--docker-socket", self.docker_socket] if self.docker_socket else [])
+
+    def start(self):
+        self.starts += 1
+        self.process = Process(self.name, self.argv(), self.dir / f"agent-{self.starts}.log", dict(os.environ))
+        return self
+
+    def log(self):
+        return "".join(path.read_text(errors="replace") for path in sorted(self.dir.glob("agent-*.log")))
+
+    def status(self):
+        """What `muster-agent status` says of the agent on this data folder."""
+        done = run([*self.prefix, BIN / "muster-agent", "status", "--data-dir", self.dir / "data", "-o", "json"],
+                   check=False)
+        return json.loads(done.stdout) if done.stdout.startswith("{") else {}
+
+    def kill(self):
+        self.process.kill()
+
+    def stop(self):
+        if self.process and self.process.running():
+            assert self.process.stop() == 0, self.log()[-2000:]
