@@ -187,7 +187,8 @@ TEST(GrpcLink, SaysWhatToDoAboutEachTlsFailure) {
   const std::string ca = authority.certificate_pem();
   for (const Case& c : std::vector<Case>{
            {{.hub = hub.AddressAs("127.0.0.1"), .ca_pem = ca}, "is for another name"},
-           {{.hub = hub.AddressAs("localhost"), .ca_pem = stranger.certificate_pem()}, "not trusted"},
+           {{.hub = hub.AddressAs("localhost"), .ca_pem = stranger.certificate_pem()}, "not from the CA"},
+           {{.hub = hub.AddressAs("localhost")}, "not trusted"},
            {{.hub = expired.AddressAs("localhost"), .ca_pem = ca}, "expired"},
            {{.hub = plain.AddressAs("localhost"), .ca_pem = ca}, "does not speak TLS"},
            {{.hub = "127.0.0.1:1", .insecure = true}, "connection refused"},
