@@ -89,6 +89,7 @@ ScreenSize TerminalConsole::Size() const {
 }
 
 SignalInterrupt::SignalInterrupt() {
+  g_raised = 0;
   int fds[2];
   if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0) std::abort();
   read_fd_ = fds[0];
