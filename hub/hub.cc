@@ -338,7 +338,7 @@ void RunningHub::Stop() {
   if (grpc_ != nullptr) grpc_->Shutdown(kShutdownGrace);
   if (workers_ != nullptr) workers_->Stop();
   if (history_ == nullptr) return;
-  history_->Flush();
+  history_->Drain();
   const absl::Status ended =
       store_->writer().Run([this](sqlite::Database& database) { return EndRun(database, started_, clock_->Now()); });
   if (!ended.ok()) log::Error("the end of this run could not be noted: {}", MessageOf(ended));

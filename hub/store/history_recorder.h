@@ -46,23 +46,35 @@ class HistoryRecorder : public HistorySink {
   // Events in one operation; the writer's batch bounds the transaction.
   static constexpr std::size_t kMaxPerOperation = 1000;
 
-  explicit HistoryRecorder(Writer* writer) : writer_(writer) {}
+  // Must outlive what it has submitted: stop the writer before destroying it.
+  explicit HistoryRecorder(Writer* writer, std::size_t max_pending = kMaxPending)
+      : writer_(writer), max_pending_(max_pending) {}
 
   void Append(std::vector<HistoryEvent> events) override ABSL_LOCKS_EXCLUDED(mutex_);
   // Also called by the hub's tick: retries what a full disk refused.
   void Flush() override ABSL_LOCKS_EXCLUDED(mutex_);
+  // Writes all that is pending and waits for it; gives up when the writer takes nothing. For the end of a run; not on
+  // the writer thread.
+  void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::size_t pending() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::int64_t dropped() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  void OnWritten(const absl::Status& status, std::size_t count) ABSL_LOCKS_EXCLUDED(mutex_);
+  using Batch = std::vector<HistoryEvent>;
+  void OnWritten(const absl::Status& status, Batch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
 
   Writer* const writer_;
+  const std::size_t max_pending_;
   mutable Mutex mutex_;
+  CondVar answered_;
   std::deque<HistoryEvent> pending_ ABSL_GUARDED_BY(mutex_);
-  // Events at the front of `pending_` that the writer has now.
+  // Events that the writer has now; they come before those in `pending_`.
   std::size_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Halved while a batch holds an event that cannot be stored, until that one is alone.
+  std::size_t batch_limit_ ABSL_GUARDED_BY(mutex_) = kMaxPerOperation;
+  // The writer's last answer was "not now".
+  bool refused_ ABSL_GUARDED_BY(mutex_) = false;
   std::int64_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

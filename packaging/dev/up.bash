@@ -103,6 +103,9 @@ choose_runtime() {
     say "Docker engine found at $docker_socket; it is only looked at"
     if [[ -n $want_samples ]]; then
       need 'the samples' "${packages_engine[@]}"
+      local taken
+      taken=$(taken_projects "$docker_socket")
+      [[ -z $taken ]] || die "this engine has projects of its own with the samples' names: ${taken//$'\n'/ }"
       echo "$docker_socket" >"$state/samples-on"
       start_samples "$docker_socket"
       say "three sample projects run on it: ${sample_projects[*]}"
