@@ -17,7 +17,7 @@ struct GrpcDialerOptions {
   // "hub.example:7443", as gRPC resolves it (c-ares, /etc/hosts).
   std::string hub;
   // PEM; empty: the system's roots. Ignored when insecure.
-  std::string ca_pem;
+  std::string ca_pem = {};
   bool insecure = false;
 };
 
