@@ -1,6 +1,7 @@
 #include "hub/grpc_server.h"
 
 #include <fmt/format.h>
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/log.h"
 #include "common/status.h"
 
 namespace muster::hub {
@@ -30,6 +32,9 @@ void SetArguments(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
 }
 
+// gRPC's own messages are of use to developers only; what matters is said by the parts that notice it.
+void LogFromGrpc(gpr_log_func_args* args) { log::Debug("grpc: {}", args->message); }
+
 std::shared_ptr<grpc::ServerCredentials> MakeCredentials(const std::optional<ServerTls>& tls) {
   if (!tls) return grpc::InsecureServerCredentials();
   grpc::SslServerCredentialsOptions options;
@@ -43,6 +48,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const HostPort& ad
                                                               const std::optional<ServerTls>& tls,
                                                               std::vector<std::unique_ptr<grpc::Service>> services) {
   static const bool plugins_ready = [] {
+    gpr_set_log_function(LogFromGrpc);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;

@@ -10,6 +10,7 @@
 #include "common/version.h"
 #include "hub/cli/command_line.h"
 #include "hub/cli/commands.h"
+#include "hub/cli/completion.h"
 #include "hub/cli/exit_code.h"
 
 namespace muster::cli {
@@ -70,6 +71,7 @@ class CommandLine {
 
   const RawSettings& raw() const { return raw_; }
   const Action& action() const { return action_; }
+  const CLI::App& root() const { return root_; }
 
  private:
   // The noun or verb that parsing came to.
@@ -112,6 +114,10 @@ std::optional<ExitCode> CommandLine::Parse(std::vector<std::string> args, Consol
     console->WriteError(root_.help());
     return ExitCode::kUsage;
   }
+  if (args.front() == "help") {  // `muster help target create`
+    args.erase(args.begin());
+    args.emplace_back("--help");
+  }
   std::reverse(args.begin(), args.end());  // CLI11 takes them from the end
   try {
     root_.parse(std::move(args));
@@ -127,16 +133,74 @@ std::optional<ExitCode> CommandLine::Parse(std::vector<std::string> args, Consol
   }
 }
 
+// Over a network, that is; not to this machine.
+bool SendsTokenInClear(const Settings& settings) {
+  constexpr std::string_view kPlain = "http://";
+  if (settings.token.empty() || settings.hub_url.rfind(kPlain, 0) != 0) return false;
+  const std::string host = settings.hub_url.substr(kPlain.size());
+  for (const std::string_view local : {"localhost", "127.", "[::1]"}) {
+    if (host.rfind(local, 0) == 0) return false;
+  }
+  return true;
+}
+
 absl::Status RunAction(const Action& action, const RawSettings& raw, const AppParts& parts) {
   ASSIGN_OR_RETURN(const Settings settings, FinalizeSettings(raw, parts.environment));
-  FleetClient client(settings, parts.transport, parts.clock);
+  if (SendsTokenInClear(settings)) {
+    parts.console->WriteError("muster: warning: over http:// the token can be read on its way; use https://\n");
+  }
+  FleetClient client(settings, parts.transport, parts.clock, {});
   return action(CommandContext(settings, &client, parts.console, parts.interrupt, parts.clock));
+}
+
+// A hub that is slow to answer must not freeze the shell.
+constexpr FleetClient::Timeouts kCompletionTimeouts = {.connect = absl::Seconds(1), .call = absl::Seconds(3)};
+
+// One page of names; empty on any failure.
+std::vector<std::string> AskNames(NameKind kind, const CompletionPoint& point, const AppParts& parts) {
+  RawSettings raw;
+  for (const auto& [name, value] : point.options) {
+    if (name == "--hub") raw.hub = value;
+    if (name == "--token-file" && value != "-") raw.token_file = value;
+    if (name == "--ca-file") raw.ca_file = value;
+  }
+  const auto settings = FinalizeSettings(raw, parts.environment);
+  if (!settings.ok()) return {};
+  FleetClient client(*settings, parts.transport, parts.clock, kCompletionTimeouts);
+  std::vector<std::string> names;
+  if (kind == NameKind::kTargets) {
+    fleet::v1::ListTargetsResponse response;
+    client.Call("ListTargets", fleet::v1::ListTargetsRequest(), &response).IgnoreError();
+    for (const auto& target : response.targets()) names.push_back(target.name());
+  } else if (kind == NameKind::kDeployments) {
+    fleet::v1::ListDeploymentsResponse response;
+    client.Call("ListDeployments", fleet::v1::ListDeploymentsRequest(), &response).IgnoreError();
+    for (const auto& d : response.deployments()) names.push_back(fmt::format("{}/{}", d.target_name(), d.name()));
+  } else {
+    fleet::v1::ListTokensResponse response;
+    client.Call("ListTokens", fleet::v1::ListTokensRequest(), &response).IgnoreError();
+    for (const auto& token : response.tokens()) names.push_back(token.name());
+  }
+  return names;
+}
+
+int RunCompletion(const CommandLine& command_line, const std::vector<std::string>& words, const AppParts& parts) {
+  const CompletionPoint point = FindCompletionPoint(command_line.root(), words);
+  std::string out;
+  for (const std::string& candidate : Complete(point, [&](NameKind kind) { return AskNames(kind, point, parts); })) {
+    out += candidate + "\n";
+  }
+  parts.console->Write(out).IgnoreError();
+  return 0;
 }
 
 }  // namespace
 
 int RunApp(const std::vector<std::string>& args, const AppParts& parts) {
   CommandLine command_line;
+  if (!args.empty() && args.front() == kCompleteCommand) {
+    return RunCompletion(command_line, std::vector<std::string>(args.begin() + 1, args.end()), parts);
+  }
   if (const auto done = command_line.Parse(args, parts.console); done.has_value()) return static_cast<int>(*done);
   const absl::Status result = RunAction(command_line.action(), command_line.raw(), parts);
   if (!result.ok() && !IsInterrupted(result)) parts.console->WriteError(ErrorSentence(result));

@@ -11,8 +11,6 @@
 namespace muster::cli {
 namespace {
 
-constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
-constexpr absl::Duration kCallTimeout = absl::Seconds(60);
 // The hub answers a new stream at once, so opening a silent one anew costs little and finds a hub that hangs.
 constexpr absl::Duration kStreamIdle = absl::Seconds(30);
 
@@ -104,8 +102,8 @@ HttpRequest FleetClient::MakeRequest(std::string_view method) const {
                      .token = settings_.token,
                      .body = "",
                      .ca_file = settings_.ca_file,
-                     .connect_timeout = kConnectTimeout,
-                     .timeout = kCallTimeout,
+                     .connect_timeout = timeouts_.connect,
+                     .timeout = timeouts_.call,
                      .max_reply_bytes = kMaxReplyBytes};
 }
 

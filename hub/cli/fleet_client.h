@@ -27,8 +27,13 @@ absl::Status FromJson(std::string_view json, google::protobuf::Message* message)
 
 class FleetClient {
  public:
-  FleetClient(Settings settings, HttpTransport* transport, const Clock* clock)
-      : settings_(std::move(settings)), transport_(transport), clock_(clock) {}
+  struct Timeouts {
+    absl::Duration connect = absl::Seconds(10);
+    // Of a unary call.
+    absl::Duration call = absl::Seconds(60);
+  };
+  FleetClient(Settings settings, HttpTransport* transport, const Clock* clock, Timeouts timeouts)
+      : settings_(std::move(settings)), transport_(transport), clock_(clock), timeouts_(timeouts) {}
 
   // `method` is a name in FleetService, such as "GetTarget".
   absl::Status Call(std::string_view method, const google::protobuf::Message& request,
@@ -60,6 +65,7 @@ class FleetClient {
   const Settings settings_;
   HttpTransport* const transport_;
   const Clock* const clock_;
+  const Timeouts timeouts_;
   std::optional<absl::Duration> hub_clock_ahead_;
 };
 
@@ -70,8 +76,8 @@ inline constexpr int kMaxPages = 2000;
 
 template <typename Request, typename Response, typename Count>
 absl::Status FleetClient::List(std::string_view method, Request request, Response* all, Count count, int limit) {
-  request.set_page_size(limit > 0 ? std::min(limit, kPageSize) : kPageSize);
   for (int page = 0; page < kMaxPages; ++page) {
+    request.set_page_size(limit > 0 ? std::min(limit - count(*all), kPageSize) : kPageSize);
     Response response;
     if (absl::Status called = Call(method, request, &response); !called.ok()) return called;
     const std::string next = response.next_page_token();

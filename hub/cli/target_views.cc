@@ -145,16 +145,20 @@ void ShowTarget(const Target& target, absl::Time now, Page* page) {
 
 void ShowConnect(const std::string& target_id, const std::string& secret, const std::string& command,
                  const google::protobuf::Timestamp& expires, Page* page) {
-  page->Line(
-      fmt::format("Run this on the customer's host (good until {}, void after the first use):", TimeText(expires)));
-  page->Blank();
-  page->Line(command);
-  page->Blank();
-  page->Line("Or start the agent by hand with:");
+  if (!command.empty()) {
+    page->Line(
+        fmt::format("Run this on the customer's host (good until {}, void after the first use):", TimeText(expires)));
+    page->Blank();
+    page->Line(command);
+    page->Blank();
+    page->Line("Or start the agent by hand with:");
+  } else {
+    page->Line("Start the agent with:");
+  }
   page->Line(fmt::format("  target id      {}", target_id));
   page->Line(fmt::format("  target secret  {}", secret));
   page->Blank();
-  page->Line("The command and the secret are shown this once.");
+  page->Line(command.empty() ? "The secret is shown this once." : "The command and the secret are shown this once.");
 }
 
 }  // namespace muster::cli

@@ -13,7 +13,8 @@ struct ConnectCommandOptions {
   std::string spki_sha256_base64;
 };
 
-// curl -fsS [-k --pinnedpubkey 'sha256//...'] 'URL/connect/CODE' | sudo sh
+// curl -sS [-k --pinnedpubkey 'sha256//...'] 'URL/connect/CODE' | sudo sh
+// Without -f: a refusal is a script too, which tells the reason and fails (docs/adr/0005-connect-line-without-f.md).
 std::string ConnectCommand(const ConnectCommandOptions& options, std::string_view code);
 
 // One word of a POSIX shell, whatever `text` holds (NUL bytes are left out: no shell can carry them).

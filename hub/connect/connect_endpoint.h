@@ -43,13 +43,15 @@ struct ConnectEndpointOptions {
   std::string public_url;        // where the script fetches the binary: "https://hub.example.com:8080"
   std::string hub_grpc_address;  // "hub.example.com:7443"
   std::string ca_pem;            // of the hub's own authority; empty: the host's trust store decides
-  bool insecure = false;         // the agent connects without TLS
+  // Of the hub's own certificate: lets the script fetch the binary under any name of the hub. Empty: names must match.
+  std::string spki_sha256_base64 = "";
+  bool insecure = false;  // the agent connects without TLS
   ConnectService* service = nullptr;
   AgentBinary* binary = nullptr;
   WorkerPool* workers = nullptr;
   const Clock* clock = nullptr;
   // "ok", "used", "expired", "unknown", "limited", "failed": for HubMetrics::ConnectRedeemed.
-  std::function<void(std::string_view result)> on_redeemed;
+  std::function<void(std::string_view result)> on_redeemed = nullptr;
 };
 
 class ConnectEndpoint {
@@ -62,6 +64,8 @@ class ConnectEndpoint {
   void HandleConnect(HttpRequest request, std::unique_ptr<HttpResponder> responder);
   void HandleDownload(HttpRequest request, std::unique_ptr<HttpResponder> responder);
   HttpResponse Redeem(const std::string& code, const std::string& peer);
+  HttpResponse Failure(const absl::Status& status, const std::string& peer);
+  void Count(std::string_view result) const;
 
   const ConnectEndpointOptions options_;
   FailureLimiter failures_;

@@ -254,6 +254,7 @@ class ConnectionImpl final : public Connection,
     if (!target.ok()) return Refuse(400, ReasonOf(target.status()), MessageOf(target.status()));
     HttpRequest request;
     request.method = head_only_ ? "GET" : ToString(message.method_string());
+    request.head_only = head_only_;
     request.path = std::move(target->path);
     request.query = std::move(target->query);
     for (const auto& field : message) {

@@ -74,7 +74,7 @@ void AgentSession::OnFrame(const SessionRequest& frame) {
     case SessionRequest::kGoodbye:
       return OnGoodbye(frame.goodbye());
     case SessionRequest::FRAME_NOT_SET:
-      return ProtocolError("a frame without content");
+      return;  // a kind that only newer agents send
   }
 }
 
@@ -150,18 +150,29 @@ void AgentSession::OnHeartbeat(const agent::v1::Heartbeat& heartbeat) {
   if (!key) return;
   if (heartbeat.number() <= last_heartbeat_) return ProtocolError("heartbeats are not numbered upwards");
   last_heartbeat_ = heartbeat.number();
+  const Moment now = deps_->clock->Read();
+  if (TooManyBeats(now.monotonic)) return ProtocolError("more than 150 heartbeats in 10 s");
   deps_->counters->heartbeat();
-  if (auto refusal = deps_->fleet->Heartbeat(*key, heartbeat, deps_->clock->Read())) {
+  if (auto refusal = deps_->fleet->Heartbeat(*key, heartbeat, now)) {
     if (refusal->reason == agent::v1::FAREWELL_REASON_PROTOCOL_ERROR) return ProtocolError(refusal->message);
     return End(*refusal);
   }
-  if (heartbeats_++ % kHeartbeatsPerAck != 0) return;
+  if (last_ack_ && now.monotonic - *last_ack_ < kAckSpacing) return;
+  last_ack_ = now.monotonic;
   SessionResponse frame;
   agent::v1::HeartbeatAck* ack = frame.mutable_heartbeat_ack();
   ack->set_number(heartbeat.number());
   *ack->mutable_echo_sent_at() = heartbeat.sent_at();
   *ack->mutable_hub_time() = ToProto(deps_->clock->Now());
   sink_->Send(frame);
+}
+
+bool AgentSession::TooManyBeats(Instant now) {
+  if (now - window_begun_ >= kBeatWindow) {
+    window_begun_ = now;
+    beats_in_window_ = 0;
+  }
+  return ++beats_in_window_ > kMaxBeatsPerWindow;
 }
 
 void AgentSession::OnRecordBatch(const agent::v1::RecordBatch& batch) {

@@ -50,8 +50,12 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
  public:
   // A stream that says nothing for this long is ended.
   static constexpr absl::Duration kHelloDeadline = absl::Seconds(10);
-  // Acknowledging every heartbeat would double their cost.
-  static constexpr std::int64_t kHeartbeatsPerAck = 6;
+  // Acknowledging every heartbeat would double their cost; the agent takes a hub for dead that is silent for 75 s.
+  static constexpr absl::Duration kAckSpacing = absl::Seconds(25);
+  // An agent leaves 100 ms between heartbeats, so it sends at most 100 in 10 s; half as many again for a burst after a
+  // stall of the network.
+  static constexpr int kMaxBeatsPerWindow = 150;
+  static constexpr absl::Duration kBeatWindow = absl::Seconds(10);
 
   AgentSession(const SessionDeps* deps, std::string peer, std::shared_ptr<FrameSink> sink);
 
@@ -76,6 +80,7 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   void OnHeartbeat(const agent::v1::Heartbeat& heartbeat);
   void OnRecordBatch(const agent::v1::RecordBatch& batch);
   void OnGoodbye(const agent::v1::Goodbye& goodbye);
+  bool TooManyBeats(Instant now);
   void ProtocolError(std::string message);
   // Leaves every state for kEnded; false when another thread was first. `closing` is what the fleet is told.
   bool EnterEnded(const std::string& closing, std::optional<absl::Time> expected_return = {})
@@ -88,7 +93,9 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   const Instant begun_;
   // Of the agent's frames only, which come one at a time.
   std::int64_t last_heartbeat_ = 0;
-  std::int64_t heartbeats_ = 0;
+  std::optional<Instant> last_ack_;
+  Instant window_begun_;
+  int beats_in_window_ = 0;
 
   mutable Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kAwaitHello;

@@ -161,7 +161,6 @@ TEST_F(AgentSessionTest, FramesOutOfOrderAreProtocolErrors) {
       {"heartbeat first", {beat}},
       {"empty frame first", {SessionRequest()}},
       {"second Hello", {hello, hello}},
-      {"empty frame later", {hello, SessionRequest()}},
       {"heartbeat number repeated", {hello, beat, beat}},
   };
   for (const auto& c : cases) {
@@ -198,20 +197,42 @@ TEST_F(AgentSessionTest, HeartbeatBeforeWelcomeIsAProtocolError) {
   EXPECT_FALSE(fleet_->FindTarget("host-1", "")->target.has_session());
 }
 
-TEST_F(AgentSessionTest, AcknowledgesTheFirstHeartbeatAndEverySixth) {
+TEST_F(AgentSessionTest, AcknowledgesTheFirstHeartbeatAndThenSparsely) {
   auto sink = std::make_shared<FakeSink>();
   auto session = NewSession(sink);
   SendHello(*session, TestHello("tgt_1", "mst_one"));
   agent::v1::Heartbeat first = SnapshotBeat(1, 1, {});
   first.mutable_sent_at()->set_seconds(12345);
   SendBeat(*session, first);
-  for (int i = 2; i <= 13; ++i) SendBeat(*session, DigestBeat(i, 1));
+  for (int i = 2; i <= 13; ++i) {
+    clock_.Advance(absl::Seconds(5));
+    SendBeat(*session, DigestBeat(i, 1));
+  }
   std::vector<std::int64_t> acked;
   for (const SessionResponse& frame : sink->frames()) {
     if (frame.has_heartbeat_ack()) acked.push_back(frame.heartbeat_ack().number());
   }
-  EXPECT_THAT(acked, testing::ElementsAre(1, 7, 13));
+  EXPECT_THAT(acked, testing::ElementsAre(1, 6, 11));
   EXPECT_EQ(sink->frames()[1].heartbeat_ack().echo_sent_at().seconds(), 12345);
+}
+
+TEST_F(AgentSessionTest, FrameOfANewerKindIsIgnored) {
+  auto sink = std::make_shared<FakeSink>();
+  auto session = NewSession(sink);
+  SendHello(*session, TestHello("tgt_1", "mst_one"));
+  session->OnFrame(SessionRequest());
+  EXPECT_FALSE(session->ended());
+}
+
+TEST_F(AgentSessionTest, FloodOfHeartbeatsIsAProtocolError) {
+  auto sink = std::make_shared<FakeSink>();
+  auto session = NewSession(sink);
+  SendHello(*session, TestHello("tgt_1", "mst_one"));
+  SendBeat(*session, SnapshotBeat(1, 1, {}));
+  for (int i = 2; i <= AgentSession::kMaxBeatsPerWindow; ++i) SendBeat(*session, DigestBeat(i, 1));
+  EXPECT_FALSE(session->ended());
+  SendBeat(*session, DigestBeat(AgentSession::kMaxBeatsPerWindow + 1, 1));
+  EXPECT_EQ(FarewellOf(*sink), agent::v1::FAREWELL_REASON_PROTOCOL_ERROR);
 }
 
 TEST_F(AgentSessionTest, RotationClosesWithItsReason) {

@@ -12,6 +12,7 @@ engine_answers() {
 # find_engine: prints the socket of an engine that answers and is not ours.
 find_engine() {
   local socket
+  [[ ${MUSTER_DOCKER:-} != own ]] || return 1
   for socket in "${DOCKER_HOST:-}" unix:///var/run/docker.sock; do
     socket=${socket#unix://}
     if [[ $socket == /* ]] && engine_answers "$socket"; then
@@ -25,7 +26,7 @@ find_engine() {
 # Unix socket addresses end at 107 bytes, and containerd's lies deeper still: both live under a short path, named after
 # the clone's own, and .muster/docker/run is a link to it.
 engine_run_dir() {
-  echo "/run/muster-dev-$(printf '%s' "$root" | cksum | cut -d' ' -f1)"
+  echo "/run/muster-dev-$(printf '%s' "$state" | cksum | cut -d' ' -f1)"
 }
 
 # The containers of the samples need no network, so the engine gets neither a bridge nor a rule in the host's firewall.
@@ -73,10 +74,23 @@ sample_compose() {
 
 start_samples() {
   local socket=$1 project
-  import_sample_image "$socket"
+  if ! import_sample_image "$socket" >>"$state/log/samples.log" 2>&1; then
+    note "the samples' image could not be imported; see $state/log/samples.log"
+    return 0
+  fi
   for project in "${sample_projects[@]}"; do
     sample_compose "$socket" "$project" up --detach --no-build ||
       note "sample project $project did not start; see $state/log/samples.log"
+  done
+  say "three sample projects run on it: ${sample_projects[*]}"
+}
+
+# taken_projects SOCKET: sample names that somebody else's projects on this engine have; down would remove those.
+taken_projects() {
+  local project
+  for project in "${sample_projects[@]}"; do
+    [[ -z $(docker --host "unix://$1" ps --all --quiet --filter "label=com.docker.compose.project=$project") ]] ||
+      echo "$project"
   done
 }
 

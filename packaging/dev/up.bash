@@ -103,9 +103,11 @@ choose_runtime() {
     say "Docker engine found at $docker_socket; it is only looked at"
     if [[ -n $want_samples ]]; then
       need 'the samples' "${packages_engine[@]}"
+      local taken
+      taken=$(taken_projects "$docker_socket")
+      [[ -z $taken ]] || die "this engine has projects of its own with the samples' names: ${taken//$'\n'/ }"
       echo "$docker_socket" >"$state/samples-on"
       start_samples "$docker_socket"
-      say "three sample projects run on it: ${sample_projects[*]}"
     fi
     return 0
   fi
@@ -119,7 +121,6 @@ choose_runtime() {
     runtime=docker
     docker_socket=$(engine_run_dir)/docker.sock
     start_samples "$docker_socket"
-    say "three sample projects run on it: ${sample_projects[*]}"
   else
     note "no Docker engine can run here: the host is watched alone"
   fi

@@ -107,7 +107,7 @@ struct FakeApp {
   FakeConsole console;
   FakeInterrupt interrupt{&clock};
   FakeHub hub;
-  std::map<std::string, std::string> environment = {{"MUSTER_TOKEN", "mtk_test"}, {"MUSTER_HUB", "http://hub:8080"}};
+  std::map<std::string, std::string> environment = {{"MUSTER_TOKEN", "mtk_test"}, {"MUSTER_HUB", "https://hub:8080"}};
 
   int Run(const std::vector<std::string>& args) {
     console.out.clear();

@@ -1,0 +1,122 @@
+#include "agent/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "agent/agent.h"
+#include "agent/config.h"
+#include "agent/status_command.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/signals.h"
+#include "common/status.h"
+#include "common/version.h"
+
+namespace muster::agent {
+namespace {
+
+enum ExitCode { kExitOk = 0, kExitFailed = 1, kExitUsage = 2, kExitNegative = 5 };
+
+constexpr char kExamples[] = R"(Reports this host to a Muster hub. It only looks: it never changes anything here.
+
+Examples:
+  muster-agent run --hub hub.example:7443 --target-id tgt_5c0f --target-secret-file /etc/muster/secret \
+      --data-dir /var/lib/muster-agent --ca-file /etc/muster/ca.pem
+  muster-agent status --data-dir /var/lib/muster-agent
+)";
+
+struct StatusOptions {
+  std::string data_dir;
+  std::string output = "table";
+};
+
+void PrintError(const absl::Status& status) {
+  fmt::print(stderr, "muster-agent: {} [{}]\n", MessageOf(status), ReasonOf(status));
+}
+
+CLI::App* AddRun(CLI::App* app, RawRunConfig* raw) {
+  CLI::App* run = app->add_subcommand("run", "Report this host until stopped");
+  run->add_option("--hub", raw->hub, "The hub's gRPC address")->type_name("HOST:PORT")->envname("MUSTER_AGENT_HUB");
+  run->add_option("--target-id", raw->target_id, "Which target this host is")
+      ->type_name("ID")
+      ->envname("MUSTER_AGENT_TARGET_ID");
+  run->add_option("--target-secret-file", raw->target_secret_file, "File with the target secret, watched for a new one")
+      ->type_name("FILE")
+      ->envname("MUSTER_AGENT_TARGET_SECRET_FILE");
+  run->add_option("--data-dir", raw->data_dir, "Folder for what the agent must remember")
+      ->type_name("DIR")
+      ->envname("MUSTER_AGENT_DATA_DIR");
+  run->add_option("--runtime", raw->runtime, "What runs the deployments: auto, docker, none")
+      ->capture_default_str()
+      ->envname("MUSTER_AGENT_RUNTIME");
+  run->add_option("--docker-socket", raw->docker_socket, "Socket of the Docker engine")
+      ->type_name("PATH")
+      ->capture_default_str()
+      ->envname("MUSTER_AGENT_DOCKER_SOCKET");
+  run->add_option("--ca-file", raw->ca_file, "PEM file with the CA that the hub's certificate must come from")
+      ->type_name("FILE")
+      ->envname("MUSTER_AGENT_CA_FILE");
+  run->add_flag("--insecure", raw->insecure, "No TLS: only for a hub that was started with --insecure");
+  run->add_flag("--verbose", raw->verbose, "Log more");
+  return run;
+}
+
+CLI::App* AddStatus(CLI::App* app, StatusOptions* options) {
+  CLI::App* status = app->add_subcommand("status", "Tell whether the agent is connected: exit code 0, else 5");
+  status->add_option("--data-dir", options->data_dir, "The agent's data folder")
+      ->type_name("DIR")
+      ->envname("MUSTER_AGENT_DATA_DIR")
+      ->required();
+  status->add_option("-o,--output", options->output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  return status;
+}
+
+int Run(const RawRunConfig& raw) {
+  if (raw.verbose) log::SetLevel(log::Level::kDebug);
+  const absl::StatusOr<RunConfig> config = Finalize(raw);
+  if (!config.ok()) {
+    PrintError(config.status());
+    return kExitUsage;
+  }
+  BlockTerminationSignals();
+  const absl::Status ended = RunAgent(*config);
+  if (ended.ok()) return kExitOk;
+  PrintError(ended);
+  return kExitFailed;
+}
+
+int Status(const StatusOptions& options) {
+  const absl::StatusOr<ObservedState> observed = ObserveState(options.data_dir);
+  if (!observed.ok()) {
+    PrintError(observed.status());
+    return absl::IsNotFound(observed.status()) ? kExitNegative : kExitFailed;
+  }
+  const bool json = options.output == "json";
+  const std::string text = json ? DescribeStateAsJson(*observed) : DescribeState(*observed, Clock::System()->Now());
+  std::fputs(text.c_str(), stdout);
+  return IsConnected(*observed) ? kExitOk : kExitNegative;
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, char** argv) {
+  CLI::App app(kExamples, "muster-agent");
+  app.set_version_flag("--version", std::string("muster-agent ") + kVersion);
+  app.require_subcommand(1);
+  RawRunConfig raw;
+  StatusOptions status_options;
+  const CLI::App* run = AddRun(&app, &raw);
+  AddStatus(&app, &status_options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // CLI11's own codes start at 100; help and version are no errors.
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  return run->parsed() ? Run(raw) : Status(status_options);
+}
+
+}  // namespace muster::agent

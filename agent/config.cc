@@ -1,0 +1,105 @@
+#include "agent/config.h"
+
+#include <fmt/format.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "agent/host/secret_file.h"
+#include "common/address.h"
+#include "common/files.h"
+#include "common/status.h"
+
+namespace muster::agent {
+namespace {
+
+constexpr std::size_t kMaxTargetIdBytes = 255;
+
+absl::Status BadConfig(std::string_view reason, std::string_view message) {
+  return MakeError(absl::StatusCode::kInvalidArgument, reason, message);
+}
+
+absl::Status Missing(std::string_view flag, std::string_view what) {
+  return BadConfig("MISSING_OPTION", fmt::format("{} is missing; give {}", flag, what));
+}
+
+absl::StatusOr<std::string> ParseHub(const std::string& text) {
+  if (text.empty()) return Missing("--hub", "the hub's gRPC address as HOST:PORT, for example hub.example:7443");
+  const auto address = ParseHostPort(text);
+  if (text.find('/') != std::string::npos || !address.ok() || address->host.empty() || address->port == 0) {
+    return BadConfig("BAD_HUB_ADDRESS",
+                     fmt::format("--hub \"{}\" is not an address; write HOST:PORT of the hub's gRPC port, for example "
+                                 "hub.example:7443",
+                                 text));
+  }
+  return address->ToString();
+}
+
+absl::StatusOr<std::string> ParseTargetId(const std::string& text) {
+  if (text.empty()) return Missing("--target-id", "the id that muster target create printed");
+  const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F; });
+  if (printable && text.size() <= kMaxTargetIdBytes) return text;
+  return BadConfig("BAD_TARGET_ID", "--target-id is not the id of a target; copy it from muster target list");
+}
+
+absl::StatusOr<Runtime> ParseRuntime(const std::string& text) {
+  if (text == "auto") return Runtime::kAuto;
+  if (text == "docker") return Runtime::kDocker;
+  if (text == "none") return Runtime::kNone;
+  if (text == "kubernetes") {
+    return BadConfig("RUNTIME_NOT_SUPPORTED",
+                     "--runtime kubernetes is not built into this version yet; use docker, none or auto");
+  }
+  return BadConfig("BAD_RUNTIME", fmt::format("--runtime \"{}\" is not known; use auto, docker or none", text));
+}
+
+absl::StatusOr<std::string> ReadCa(const std::string& path) {
+  auto pem = ReadFile(path);
+  if (!pem.ok()) {
+    return BadConfig("CA_FILE_UNREADABLE",
+                     fmt::format("the CA file cannot be read: {}; check --ca-file", MessageOf(pem.status())));
+  }
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())),
+                                                      &BIO_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr),
+                                                                &X509_free);
+  if (certificate != nullptr) return *std::move(pem);
+  return BadConfig("BAD_CA_FILE", fmt::format("the CA file {} holds no PEM certificate; give --ca-file the hub's CA, "
+                                              "which is tls/ca.pem in the hub's data folder",
+                                              path));
+}
+
+}  // namespace
+
+absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
+  RunConfig config;
+  ASSIGN_OR_RETURN(config.hub, ParseHub(raw.hub));
+  ASSIGN_OR_RETURN(config.target_id, ParseTargetId(raw.target_id));
+  ASSIGN_OR_RETURN(config.runtime, ParseRuntime(raw.runtime));
+  if (raw.data_dir.empty())
+    return Missing("--data-dir", "a folder that the agent may write, for example /var/lib/muster-agent");
+  if (raw.target_secret_file.empty()) {
+    return Missing("--target-secret-file", "the path of a file that holds the target secret");
+  }
+  if (raw.insecure && !raw.ca_file.empty()) {
+    return BadConfig(
+        "CONTRADICTING_OPTIONS",
+        "--ca-file asks for TLS and --insecure for none; leave out --insecure unless the hub runs with it");
+  }
+  if (raw.docker_socket.empty()) {
+    return BadConfig("BAD_DOCKER_SOCKET", "--docker-socket is empty; give the path of the engine's socket");
+  }
+  if (!raw.ca_file.empty()) {
+    ASSIGN_OR_RETURN(config.ca_pem, ReadCa(raw.ca_file));
+  }
+  ASSIGN_OR_RETURN(config.secret, ReadSecretFile(raw.target_secret_file));
+  config.secret_file = raw.target_secret_file;
+  config.data_dir = raw.data_dir;
+  config.docker_socket = raw.docker_socket;
+  config.insecure = raw.insecure;
+  return config;
+}
+
+}  // namespace muster::agent

@@ -1,0 +1,45 @@
+// Configuration of `muster-agent run`: raw text from flags and environment, and the validated form everything else
+// uses.
+#ifndef MUSTER_AGENT_CONFIG_H_
+#define MUSTER_AGENT_CONFIG_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/secret.h"
+
+namespace muster::agent {
+
+// As written by a person: flags, else MUSTER_AGENT_*, else these defaults.
+struct RawRunConfig {
+  std::string hub;
+  std::string target_id;
+  std::string target_secret_file;
+  std::string data_dir;
+  std::string runtime = "auto";
+  std::string docker_socket = "/var/run/docker.sock";
+  std::string ca_file;
+  bool insecure = false;
+  bool verbose = false;
+};
+
+enum class Runtime { kAuto, kDocker, kNone };
+
+struct RunConfig {
+  std::string hub;  // "host:port"
+  std::string target_id;
+  std::string secret_file;
+  Secret secret;
+  std::string data_dir;
+  Runtime runtime = Runtime::kAuto;
+  std::string docker_socket;
+  std::string ca_pem;  // empty: the system's roots
+  bool insecure = false;
+};
+
+// Reads the secret and the CA. Every error is one sentence that says what to do.
+absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw);
+
+}  // namespace muster::agent
+
+#endif  // MUSTER_AGENT_CONFIG_H_

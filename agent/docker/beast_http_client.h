@@ -1,0 +1,49 @@
+// HttpClient over a unix socket, with Boost.Beast. Get() keeps one connection alive between calls and opens a new one
+// when the server closed it meanwhile; every stream has a connection of its own. No thread of its own: each call
+// runs its input and output on the caller's thread until its deadline.
+#ifndef MUSTER_AGENT_DOCKER_BEAST_HTTP_CLIENT_H_
+#define MUSTER_AGENT_DOCKER_BEAST_HTTP_CLIENT_H_
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/docker/http_client.h"
+#include "common/mutex.h"
+
+namespace muster::agent {
+
+class BeastHttpClient : public HttpClient {
+ public:
+  explicit BeastHttpClient(std::string socket_path);
+  ~BeastHttpClient() override;
+
+  absl::StatusOr<HttpResponse> Get(const HttpGet& request) override;
+  absl::StatusOr<std::unique_ptr<HttpStream>> OpenStream(const HttpGet& request) override;
+  void Cancel() override;
+
+  class Connection;
+
+ private:
+  // The adapter's own clock: input and output cannot wait by another one.
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  absl::StatusOr<std::shared_ptr<Connection>> Connect(Deadline deadline) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<HttpResponse> GetOnce(const HttpGet& request, Deadline deadline, bool* may_retry);
+
+  const std::string socket_path_;
+  std::atomic<bool> cancelled_ = false;
+
+  // Used by the thread that calls Get().
+  std::shared_ptr<Connection> idle_;
+
+  Mutex mutex_;
+  // What Cancel() has to reach.
+  std::vector<std::weak_ptr<Connection>> connections_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace muster::agent
+
+#endif  // MUSTER_AGENT_DOCKER_BEAST_HTTP_CLIENT_H_

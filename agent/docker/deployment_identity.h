@@ -1,0 +1,42 @@
+// Which deployment a container belongs to, and what a deployment calls itself. Pure functions over plain values;
+// docs/status-rules.md tells the rules.
+#ifndef MUSTER_AGENT_DOCKER_DEPLOYMENT_IDENTITY_H_
+#define MUSTER_AGENT_DOCKER_DEPLOYMENT_IDENTITY_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/docker/engine_types.h"
+#include "muster/types/v1/types.pb.h"
+
+namespace muster::agent {
+
+struct DeploymentIdentity {
+  std::string key;
+  std::string name;
+  types::v1::DeploymentKind kind = types::v1::DEPLOYMENT_KIND_UNSPECIFIED;
+};
+
+DeploymentIdentity IdentityOf(const Container& container);
+
+// What stays when a container is replaced: the service, or the name of a container that belongs to none.
+std::string ServiceOf(const Container& container);
+
+// The Swarm task slot a container fills, "web.1"; empty for others.
+std::string_view SwarmSlotOf(const Container& container);
+
+struct ApplicationName {
+  std::string application;
+  std::string version;
+};
+
+// `spokesmen`: one container per service, in the order of services; not empty.
+ApplicationName ApplicationOf(const std::vector<const Container*>& spokesmen, std::string_view deployment_name);
+
+// "1.25" of "registry:5000/nginx:1.25"; "latest" without a tag; 12 digits of the digest when there is only that.
+std::string ImageTag(std::string_view image);
+
+}  // namespace muster::agent
+
+#endif  // MUSTER_AGENT_DOCKER_DEPLOYMENT_IDENTITY_H_

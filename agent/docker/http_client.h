@@ -1,0 +1,54 @@
+// HTTP as the observers need it: GET, answers with a bound, and a body that goes on for ever. Only GET exists here, so
+// no observer can change anything on the host (docs/adr/0002-agent-http-client.md). Implemented by BeastHttpClient, and
+// by a fake in tests.
+#ifndef MUSTER_AGENT_DOCKER_HTTP_CLIENT_H_
+#define MUSTER_AGENT_DOCKER_HTTP_CLIENT_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace muster::agent {
+
+struct HttpGet {
+  // Path and query, already percent-encoded: "/containers/json?all=1".
+  std::string target;
+  // From the call to the last byte of the answer; for a stream to the end of its headers.
+  absl::Duration deadline;
+  // A longer body is an error (kResourceExhausted), nothing of it is returned. Not used for streams.
+  std::size_t max_body_bytes = 0;
+};
+
+struct HttpResponse {
+  int code = 0;
+  std::string body;
+};
+
+// A body without end. Used by one thread.
+class HttpStream {
+ public:
+  virtual ~HttpStream() = default;
+  // The next bytes; empty when none came within `wait`. kOutOfRange: the server ended the body properly.
+  // Any other error: the connection is lost.
+  virtual absl::StatusOr<std::string> Read(absl::Duration wait) = 0;
+};
+
+// Errors of every call: kNotFound, kPermissionDenied, kUnavailable (nobody listens) for the connection,
+// kDeadlineExceeded, kResourceExhausted (body or headers too long), kDataLoss (not HTTP, or cut off), kCancelled.
+class HttpClient {
+ public:
+  virtual ~HttpClient() = default;
+  // Any HTTP code is a success of the call. One thread at a time.
+  virtual absl::StatusOr<HttpResponse> Get(const HttpGet& request) = 0;
+  // kFailedPrecondition when the answer is not 200; the message carries code and the start of the body.
+  virtual absl::StatusOr<std::unique_ptr<HttpStream>> OpenStream(const HttpGet& request) = 0;
+  // Thread-safe, final: calls and reads that run and all later ones end with kCancelled.
+  virtual void Cancel() = 0;
+};
+
+}  // namespace muster::agent
+
+#endif  // MUSTER_AGENT_DOCKER_HTTP_CLIENT_H_

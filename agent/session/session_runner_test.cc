@@ -1,0 +1,184 @@
+#include "agent/session/session_runner.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <utility>
+
+namespace muster::agent {
+namespace {
+
+// A hub in memory: answers Hello with Welcome, the first heartbeat with an ack, and ends the stream after Goodbye.
+// Everything happens inside the calls of the loop, so the test waits for states and not for time.
+class FakeHub : public Dialer {
+ public:
+  std::unique_ptr<Link> Dial(std::shared_ptr<LinkEvents> events) override {
+    {
+      MutexLock lock(&mutex_);
+      ++dials_;
+      changed_.NotifyAll();
+    }
+    return std::make_unique<FakeLink>(this, std::move(events));
+  }
+  void Drain() override {}
+
+  void WaitForSecret(const std::string& secret) {
+    MutexLock lock(&mutex_);
+    while (last_secret_ != secret) changed_.Wait(&mutex_);
+  }
+  void WaitForMessage(const std::string& message) {
+    MutexLock lock(&mutex_);
+    while (last_message_ != message) changed_.Wait(&mutex_);
+  }
+  // An event of a link that is long gone.
+  void SendFromFirstLink(const v1::SessionResponse& frame) {
+    std::shared_ptr<LinkEvents> events;
+    {
+      MutexLock lock(&mutex_);
+      events = first_events_;
+    }
+    events->OnFrame(frame);
+  }
+  v1::GoodbyeReason last_goodbye() {
+    MutexLock lock(&mutex_);
+    return last_goodbye_;
+  }
+  int dials() {
+    MutexLock lock(&mutex_);
+    return dials_;
+  }
+
+ private:
+  class FakeLink : public Link {
+   public:
+    FakeLink(FakeHub* hub, std::shared_ptr<LinkEvents> events) : hub_(hub), events_(std::move(events)) {}
+    void Send(const v1::SessionRequest& frame) override {
+      hub_->Take(frame, events_);
+      events_->OnSent();
+    }
+    void HalfClose() override { events_->OnClosed(absl::OkStatus()); }
+    void Receive() override {}
+
+   private:
+    FakeHub* const hub_;
+    const std::shared_ptr<LinkEvents> events_;
+  };
+
+  void Take(const v1::SessionRequest& frame, const std::shared_ptr<LinkEvents>& events) {
+    v1::SessionResponse answer;
+    {
+      MutexLock lock(&mutex_);
+      if (first_events_ == nullptr) first_events_ = events;
+      if (frame.has_hello()) {
+        last_secret_ = frame.hello().target_secret();
+        answer.mutable_welcome()->set_session_counter(dials_);
+      }
+      if (frame.has_goodbye()) last_goodbye_ = frame.goodbye().reason();
+      if (frame.heartbeat().has_snapshot()) {
+        last_message_.clear();
+        for (const auto& deployment : frame.heartbeat().snapshot().deployments()) last_message_ = deployment.message();
+      }
+      changed_.NotifyAll();
+    }
+    if (frame.has_hello()) events->OnFrame(answer);
+  }
+
+  Mutex mutex_;
+  CondVar changed_;
+  int dials_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string last_secret_ ABSL_GUARDED_BY(mutex_);
+  std::string last_message_ ABSL_GUARDED_BY(mutex_) = "none yet";
+  v1::GoodbyeReason last_goodbye_ ABSL_GUARDED_BY(mutex_) = v1::GOODBYE_REASON_UNSPECIFIED;
+  std::shared_ptr<LinkEvents> first_events_ ABSL_GUARDED_BY(mutex_);
+};
+
+class FakeHousekeeping : public Housekeeping {
+ public:
+  std::optional<Secret> PollSecret() override {
+    MutexLock lock(&mutex_);
+    return std::exchange(next_secret_, std::nullopt);
+  }
+  void KeepSessionCounter(std::int64_t counter) override {
+    MutexLock lock(&mutex_);
+    counter_ = counter;
+  }
+  void SessionIs(const SessionStatus& /*status*/) override {}
+  void Alive(Instant /*now*/) override {}
+  void RelistIntervalChanged(absl::Duration /*interval*/) override {}
+
+  void Offer(Secret secret) {
+    MutexLock lock(&mutex_);
+    next_secret_ = std::move(secret);
+  }
+  std::int64_t counter() {
+    MutexLock lock(&mutex_);
+    return counter_;
+  }
+
+ private:
+  Mutex mutex_;
+  std::optional<Secret> next_secret_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t counter_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+Present PresentWithMessage(const std::string& message) {
+  Present present;
+  present.deployments.emplace_back().set_message(message);
+  return present;
+}
+
+class SessionRunnerTest : public testing::Test {
+ protected:
+  SessionRunnerTest()
+      : runner_(
+            {.target_id = "t", .secret = Secret("mst_first")},
+            {.facts = [] { return v1::Hello(); }, .use = [] { return OwnUse(); }}, [] { return 0.5; }, Clock::System(),
+            &hub_, &housekeeping_),
+        loop_([this] { runner_.Run(); }) {}
+  ~SessionRunnerTest() override {
+    runner_.Stop(v1::GOODBYE_REASON_STOPPED);
+    if (loop_.joinable()) loop_.join();
+  }
+
+  FakeHub hub_;
+  FakeHousekeeping housekeeping_;
+  SessionRunner runner_;
+  std::thread loop_;
+};
+
+TEST_F(SessionRunnerTest, PicturesFromOtherThreadsReachTheHub) {
+  runner_.Publish(PresentWithMessage("one"));
+  hub_.WaitForMessage("one");
+  std::thread observer([this] {
+    for (int i = 0; i < 100; ++i) runner_.Publish(PresentWithMessage(std::to_string(i)));
+    runner_.Publish(PresentWithMessage("last"));
+  });
+  hub_.WaitForMessage("last");
+  observer.join();
+  EXPECT_EQ(housekeeping_.counter(), 1);
+}
+
+TEST_F(SessionRunnerTest, StopSaysGoodbyeAndReturns) {
+  runner_.Publish(PresentWithMessage("one"));
+  hub_.WaitForMessage("one");
+  runner_.Stop(v1::GOODBYE_REASON_STOPPED);
+  loop_.join();
+  EXPECT_EQ(hub_.last_goodbye(), v1::GOODBYE_REASON_STOPPED);
+}
+
+TEST_F(SessionRunnerTest, ANewSecretBringsANewSessionAndLateEventsOfTheOldLinkAreDropped) {
+  runner_.Publish(PresentWithMessage("one"));
+  hub_.WaitForMessage("one");
+  housekeeping_.Offer(Secret("mst_second"));
+  hub_.WaitForSecret("mst_second");
+  EXPECT_EQ(hub_.last_goodbye(), v1::GOODBYE_REASON_NEW_SECRET);
+  v1::SessionResponse late;
+  late.mutable_farewell()->set_reason(v1::FAREWELL_REASON_SECRET_ROTATED);
+  hub_.SendFromFirstLink(late);
+  runner_.Publish(PresentWithMessage("after"));
+  hub_.WaitForMessage("after");
+  EXPECT_EQ(hub_.dials(), 2);
+}
+
+}  // namespace
+}  // namespace muster::agent

@@ -1,0 +1,53 @@
+#include "agent/status_command.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/text.h"
+#include "common/time_format.h"
+
+namespace muster::agent {
+namespace {
+
+std::string Ago(absl::Time then, absl::Time now) {
+  return fmt::format("{} ago", FormatAge(std::max(now - then, absl::ZeroDuration())));
+}
+
+std::string Headline(const ObservedState& observed) {
+  const SessionStatus& session = observed.state.session;
+  if (!observed.agent_running) return "○ not running";
+  if (IsConnected(observed)) return fmt::format("● connected as {}", EscapeControl(session.target_name));
+  if (session.last_error.empty()) return "○ connecting";
+  return "○ not connected";
+}
+
+}  // namespace
+
+bool IsConnected(const ObservedState& observed) { return observed.agent_running && observed.state.session.connected; }
+
+std::string DescribeState(const ObservedState& observed, absl::Time now) {
+  const AgentState& state = observed.state;
+  const SessionStatus& session = state.session;
+  std::string text = fmt::format("{}\n", Headline(observed));
+  text +=
+      fmt::format("  hub           {}\n  target        {}\n", EscapeControl(state.hub), EscapeControl(state.target_id));
+  if (session.last_ack_time.has_value()) text += fmt::format("  last ack      {}\n", Ago(*session.last_ack_time, now));
+  if (!session.last_error.empty() && !session.connected) {
+    text += fmt::format("  last error    {}\n", EscapeControl(session.last_error));
+  }
+  if (session.last_farewell_time.has_value()) {
+    text += fmt::format("  last farewell {}, {}: {}\n", EscapeControl(session.last_farewell_reason),
+                        Ago(*session.last_farewell_time, now), EscapeControl(session.last_farewell_message));
+  }
+  return text;
+}
+
+std::string DescribeStateAsJson(const ObservedState& observed) {
+  nlohmann::json json = nlohmann::json::parse(FormatAgentState(observed.state));
+  json["running"] = observed.agent_running;
+  json["connected"] = IsConnected(observed);
+  return json.dump() + "\n";
+}
+
+}  // namespace muster::agent

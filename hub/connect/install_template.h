@@ -1,0 +1,13 @@
+// The files that the install script is made of, embedded when the hub is built.
+#ifndef MUSTER_HUB_CONNECT_INSTALL_TEMPLATE_H_
+#define MUSTER_HUB_CONNECT_INSTALL_TEMPLATE_H_
+
+namespace muster::hub {
+
+extern const char* const kInstallTemplate;     // hub/connect/install.sh.in
+extern const char* const kSupervisorTemplate;  // hub/connect/supervise.sh
+extern const char* const kSystemdUnit;         // packaging/systemd/muster-agent.service
+
+}  // namespace muster::hub
+
+#endif  // MUSTER_HUB_CONNECT_INSTALL_TEMPLATE_H_
