@@ -331,6 +331,10 @@ absl::Status MarkTokenRevoked(sqlite::Database& database, std::string_view id, a
                   [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, at); });
 }
 
+absl::Status DeleteToken(sqlite::Database& database, std::string_view id) {
+  return RunBound(database, "DELETE FROM tokens WHERE id=?", [&](sqlite::Statement& s) { s.Bind(1, id); });
+}
+
 SecretHash AuditHash(const SecretHash& previous, const AuditRecord& record) {
   std::string bytes(reinterpret_cast<const char*>(previous.data()), previous.size());
   HashPart(bytes, std::to_string(record.sequence));

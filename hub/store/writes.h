@@ -90,6 +90,8 @@ absl::Status UpdateDeploymentChoices(sqlite::Database& database, std::string_vie
 
 absl::Status InsertToken(sqlite::Database& database, const StoredToken& token);
 absl::Status MarkTokenRevoked(sqlite::Database& database, std::string_view id, absl::Time at);
+// Forgets one that nobody can use any more. The audit log keeps what was done with it.
+absl::Status DeleteToken(sqlite::Database& database, std::string_view id);
 
 // Each entry's hash covers the one before it: SHA-256(previous hash, sequence, time, actor, action, subject, detail).
 absl::Status AppendAudit(sqlite::Database& database, const AuditRecord& record);
