@@ -26,7 +26,8 @@ inline constexpr std::size_t kMaxPictureBytes = 900 * 1024;
 // How long a service that is away keeps its part of the revision.
 inline constexpr absl::Duration kRevisionGrace = absl::Seconds(60);
 
-// `docker run --rm` on its own becomes a deployment when it has lived so long: most are a person's or a job's one command.
+// `docker run --rm` on its own becomes a deployment when it has lived so long: most are a person's or a job's one
+// command.
 inline constexpr absl::Duration kMinAutoRemoveAge = absl::Seconds(10);
 
 class DeploymentBook {

@@ -140,7 +140,7 @@ bool ObserverLoop::DoRound() {
       stuck_.erase(id);
     } else if (stuck_.contains(id)) {
       RequestLook();
-    } else if (!Refresh(id)) {
+    } else if (!Refresh(id, /*row_is_fresh=*/false)) {
       return false;
     }
   }
@@ -186,18 +186,19 @@ bool ObserverLoop::ContinueLook() {
     const std::string id = std::move(to_inspect_.front());
     to_inspect_.pop_front();
     const bool was_stuck = stuck_.contains(id);
-    if (!Refresh(id)) return false;
+    if (!Refresh(id, /*row_is_fresh=*/true)) return false;
     // One that does not answer is enough for one turn: events come first.
     if (was_stuck) break;
   }
   if (LookIsUnderWay()) return true;
+  rows_.clear();
   looked_ = true;
   if (clock_->Monotonic() - stream_opened_ >= kStableStream) backoff_.Reset();
   PublishPicture(/*always=*/true);
   return true;
 }
 
-bool ObserverLoop::Refresh(const std::string& id) {
+bool ObserverLoop::Refresh(const std::string& id, bool row_is_fresh) {
   absl::StatusOr<Container> container = engine_.Inspect(id);
   const Moment now = clock_->Read();
   if (container.ok()) {
@@ -222,14 +223,14 @@ bool ObserverLoop::Refresh(const std::string& id) {
     return false;
   }
   log::Debug("docker: container {}: {}", id, MessageOf(status));
-  FallBack(id);
+  FallBack(id, row_is_fresh);
   return true;
 }
 
 // The list shows less, but it shows every container.
-void ObserverLoop::FallBack(const std::string& id) {
+void ObserverLoop::FallBack(const std::string& id, bool row_is_fresh) {
   const auto row = rows_.find(id);
-  if (row == rows_.end() || clock_->Monotonic() - last_look_ > kMinRelistSpacing) {
+  if (row == rows_.end() || !row_is_fresh) {
     RequestLook();
     return;
   }

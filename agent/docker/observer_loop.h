@@ -81,10 +81,11 @@ class ObserverLoop {
   bool ContinueLook();
   bool DoRound();
   bool PingIfDue();
-  bool Refresh(const std::string& id);
+  // Inspects. Where that is impossible, takes the list's row if `row_is_fresh`, else asks for a full look.
+  bool Refresh(const std::string& id, bool row_is_fresh);
 
   void RequestLook();
-  void FallBack(const std::string& id);
+  void FallBack(const std::string& id, bool row_is_fresh);
   void PublishPicture(bool always);
   void Fail(const absl::Status& status);
   void LoseStream(const absl::Status& status);

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "common/text.h"
 
 namespace muster::agent {
 namespace {
@@ -43,7 +44,7 @@ void ServiceNotifier::Ready() { Send("READY=1"); }
 
 void ServiceNotifier::Stopping() { Send("STOPPING=1"); }
 
-void ServiceNotifier::Status(std::string_view text) { Send(fmt::format("STATUS={}", text)); }
+void ServiceNotifier::Status(std::string_view text) { Send(fmt::format("STATUS={}", EscapeControl(text))); }
 
 void ServiceNotifier::Alive(Instant now) {
   if (alive_every_ <= absl::ZeroDuration()) return;

@@ -17,17 +17,18 @@ struct GrpcDialerOptions {
   // "hub.example:7443", as gRPC resolves it (c-ares, /etc/hosts).
   std::string hub;
   // PEM; empty: the system's roots. Ignored when insecure.
-  std::string ca_pem;
+  std::string ca_pem = {};
   bool insecure = false;
 };
 
-// Dial and Drain come from one thread.
+// Dial, Reap and Drain come from one thread.
 class GrpcDialer : public Dialer {
  public:
   explicit GrpcDialer(GrpcDialerOptions options);
   // Drains; all links must be gone.
   ~GrpcDialer() override;
   std::unique_ptr<Link> Dial(std::shared_ptr<LinkEvents> events) override;
+  void Reap() override;
   void Drain() override;
 
  private:

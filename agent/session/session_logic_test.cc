@@ -48,16 +48,17 @@ Present PresentWith(const std::string& key, const std::string& message = "") {
 class SessionLogicTest : public testing::Test {
  protected:
   SessionLogicTest()
-      : logic_({.target_id = "tgt_1", .secret = Secret("mst_first"), .session_counter = 7},
-               {.facts =
-                    [] {
-                      v1::Hello hello;
-                      hello.set_boot_id("boot");
-                      hello.mutable_machine()->set_hostname("box");
-                      return hello;
-                    },
-                .use = [this] { return use_; }},
-               [this] { return uniform_; }, &output_) {}
+      : logic_(
+            {.target_id = "tgt_1", .secret = Secret("mst_first"), .session_counter = 7},
+            {.facts =
+                 [] {
+                   v1::Hello hello;
+                   hello.set_boot_id("boot");
+                   hello.mutable_machine()->set_hostname("box");
+                   return hello;
+                 },
+             .use = [this] { return use_; }},
+            [this] { return uniform_; }, &output_) {}
 
   Moment Now() const { return clock_.Read(); }
   const v1::SessionRequest& Last() const { return output_.sent.back(); }
@@ -304,9 +305,9 @@ TEST_F(SessionLogicTest, SettingsAreClamped) {
                                          {absl::Seconds(2), absl::Seconds(2)}}) {
     SCOPED_TRACE(absl::FormatDuration(c.asked));
     RecordedOutput output;
-    SessionLogic logic({.target_id = "t", .secret = Secret("mst_x")},
-                       {.facts = [] { return v1::Hello(); }, .use = [] { return OwnUse(); }}, [] { return 0.5; },
-                       &output);
+    SessionLogic logic(
+        {.target_id = "t", .secret = Secret("mst_x")},
+        {.facts = [] { return v1::Hello(); }, .use = [] { return OwnUse(); }}, [] { return 0.5; }, &output);
     logic.Start(Now());
     logic.OnSent(Now());
     logic.OnPresent(Present(), Now());
@@ -425,9 +426,10 @@ TEST_F(SessionLogicTest, ActsOnEachFarewell) {
     for (const double uniform : {0.0, 0.5, 0.999}) {
       SCOPED_TRACE(ReasonName(c.reason) + " " + std::to_string(uniform));
       RecordedOutput output;
-      SessionLogic logic({.target_id = "t", .secret = Secret("mst_x")},
-                         {.facts = [] { return v1::Hello(); }, .use = [] { return OwnUse(); }},
-                         [uniform] { return uniform; }, &output);
+      SessionLogic logic(
+          {.target_id = "t", .secret = Secret("mst_x")},
+          {.facts = [] { return v1::Hello(); }, .use = [] { return OwnUse(); }}, [uniform] { return uniform; },
+          &output);
       logic.Start(Now());
       logic.OnSent(Now());
       v1::SessionResponse frame;

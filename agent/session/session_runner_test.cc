@@ -20,6 +20,7 @@ class FakeHub : public Dialer {
     }
     return std::make_unique<FakeLink>(this, std::move(events));
   }
+  void Reap() override {}
   void Drain() override {}
 
   void WaitForSecret(const std::string& secret) {
@@ -130,9 +131,10 @@ Present PresentWithMessage(const std::string& message) {
 class SessionRunnerTest : public testing::Test {
  protected:
   SessionRunnerTest()
-      : runner_({.target_id = "t", .secret = Secret("mst_first")},
-                {.facts = [] { return v1::Hello(); }, .use = [] { return OwnUse(); }}, [] { return 0.5; },
-                Clock::System(), &hub_, &housekeeping_),
+      : runner_(
+            {.target_id = "t", .secret = Secret("mst_first")},
+            {.facts = [] { return v1::Hello(); }, .use = [] { return OwnUse(); }}, [] { return 0.5; }, Clock::System(),
+            &hub_, &housekeeping_),
         loop_([this] { runner_.Run(); }) {}
   ~SessionRunnerTest() override {
     runner_.Stop(v1::GOODBYE_REASON_STOPPED);

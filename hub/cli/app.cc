@@ -114,6 +114,10 @@ std::optional<ExitCode> CommandLine::Parse(std::vector<std::string> args, Consol
     console->WriteError(root_.help());
     return ExitCode::kUsage;
   }
+  if (args.front() == "help") {  // `muster help target create`
+    args.erase(args.begin());
+    args.emplace_back("--help");
+  }
   std::reverse(args.begin(), args.end());  // CLI11 takes them from the end
   try {
     root_.parse(std::move(args));

@@ -127,6 +127,9 @@ TEST(App, HelpLeadsWithExamples) {
   EXPECT_EQ(app.Run({"target", "create", "--help"}), 0);
   EXPECT_THAT(app.console.out, HasSubstr("Usage: muster target create [options] NAME"));
   EXPECT_LT(app.console.out.find("Examples:"), app.console.out.find("Usage:"));
+  const std::string help = app.console.out;
+  EXPECT_EQ(app.Run({"help", "target", "create"}), 0);
+  EXPECT_EQ(app.console.out, help);
   EXPECT_EQ(app.Run({"--version"}), 0);
   EXPECT_THAT(app.console.out, StartsWith("muster "));
 }

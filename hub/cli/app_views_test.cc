@@ -157,5 +157,130 @@ TEST(App, ColoursAppearOnlyOnATerminalThatWantsThem) {
   EXPECT_THAT(app.console.out, Not(HasSubstr("\x1b[")));
 }
 
+TEST(App, ShowsADeploymentWithItsContainers) {
+  FakeApp app;
+  fleet::v1::GetDeploymentResponse response;
+  fleet::v1::Deployment* shop = response.mutable_deployment();
+  shop->set_id("dep_1");
+  shop->set_name("shop");
+  shop->set_target_id("tgt_1");
+  shop->set_target_name("web-01");
+  shop->set_kind(types::v1::DEPLOYMENT_KIND_COMPOSE_PROJECT);
+  shop->set_status(types::v1::DEPLOYMENT_STATUS_ERROR);
+  *shop->mutable_status_time() = Before(app, absl::Minutes(5));
+  *shop->mutable_reported_time() = Before(app, absl::Seconds(3));
+  shop->set_message("web exited with 1");
+  shop->set_application("Shop");
+  shop->set_application_version("2.1");
+  shop->set_revision("4");
+  auto* web = shop->add_resources();
+  web->set_name("web");
+  web->set_state("exited");
+  web->set_exit_code(1);
+  web->set_restart_count(3);
+  web->set_image("shop/web:2.1");
+  auto* db = shop->add_resources();
+  db->set_name("db");
+  db->set_state("running");
+  db->set_health("healthy");
+  db->set_image("postgres:15");
+  *db->mutable_start_time() = Before(app, absl::Hours(49));
+  app.hub.Answer("GetDeployment", response);
+  EXPECT_EQ(app.Run({"deployment", "show", "shop"}), 0) << app.console.err;
+  EXPECT_EQ(app.console.out,
+            "deployment   shop\n"
+            "id           dep_1\n"
+            "target       web-01 (tgt_1)\n"
+            "kind         compose\n"
+            "status       ✖ error for 5m 0s, since 2027-01-15T07:55:00Z\n"
+            "message      web exited with 1\n"
+            "reported     3s ago\n"
+            "application  Shop 2.1\n"
+            "revision     4\n"
+            "logs         off\n"
+            "\n"
+            "RESOURCE  STATE    HEALTH   RESTARTS  EXIT  UP     IMAGE\n"
+            "web       exited            3         1            shop/web:2.1\n"
+            "db        running  healthy                  2d 1h  postgres:15\n");
+}
+
+TEST(App, ShowsHistoryAsIntervals) {
+  FakeApp app;
+  fleet::v1::ListDeploymentHistoryResponse response;
+  auto* now = response.add_intervals();
+  now->set_status(types::v1::DEPLOYMENT_STATUS_HEALTHY);
+  *now->mutable_from_time() = Before(app, absl::Minutes(10));
+  now->set_application_version("2.1");
+  auto* then = response.add_intervals();
+  then->set_status(types::v1::DEPLOYMENT_STATUS_UNKNOWN);
+  *then->mutable_from_time() = Before(app, absl::Minutes(12));
+  *then->mutable_to_time() = Before(app, absl::Minutes(10));
+  then->set_message("the hub was down");
+  app.hub.Answer("ListDeploymentHistory", response);
+  EXPECT_EQ(app.Run({"history", "deployment", "shop"}), 0) << app.console.err;
+  EXPECT_EQ(app.console.out,
+            "FROM                  TO                    FOR     STATUS     MESSAGE           VERSION\n"
+            "2027-01-15T07:50:00Z  now                   10m 0s  ● healthy                    2.1\n"
+            "2027-01-15T07:48:00Z  2027-01-15T07:50:00Z  2m 0s   ? unknown  the hub was down\n");
+}
+
+TEST(App, ShowsTheFleetAsItWas) {
+  FakeApp app;
+  fleet::v1::GetFleetAtResponse response;
+  *response.mutable_time() = Before(app, absl::Hours(1));
+  auto* target = response.add_targets();
+  target->set_target_id("tgt_1");
+  target->set_target_name("web-01");
+  target->mutable_interval()->set_state(types::v1::TARGET_STATE_STALE);
+  *target->mutable_interval()->mutable_from_time() = Before(app, absl::Hours(2));
+  target->mutable_interval()->set_reason("no heartbeat");
+  auto* shop = response.add_deployments();
+  shop->set_target_id("tgt_1");
+  shop->set_name("shop");
+  shop->mutable_interval()->set_status(types::v1::DEPLOYMENT_STATUS_RUNNING);
+  *shop->mutable_interval()->mutable_from_time() = Before(app, absl::Minutes(90));
+  app.hub.Answer("GetFleetAt", response);
+  EXPECT_EQ(app.Run({"at", "1h ago"}), 0) << app.console.err;
+  EXPECT_EQ(app.console.out,
+            "The fleet at 2027-01-15T07:00:00Z\n"
+            "\n"
+            "TARGET  STATE        FOR     DETAIL\n"
+            "web-01  ▲ stale      1h 0m   no heartbeat\n"
+            "  shop    ▶ running  30m 0s\n");
+}
+
+TEST(App, ShowsTokensAndAuditWithoutSecrets) {
+  FakeApp app;
+  fleet::v1::ListTokensResponse tokens;
+  auto* valid = tokens.add_tokens();
+  valid->set_name("grafana");
+  valid->set_id("tok_1");
+  valid->set_role(fleet::v1::ROLE_VIEWER);
+  *valid->mutable_expire_time() = Before(app, absl::Hours(-2));
+  auto* expired = tokens.add_tokens();
+  expired->set_name("old");
+  expired->set_id("tok_2");
+  expired->set_role(fleet::v1::ROLE_ADMIN);
+  *expired->mutable_expire_time() = Before(app, absl::Hours(2));
+  app.hub.Answer("ListTokens", tokens);
+  EXPECT_EQ(app.Run({"token", "list"}), 0);
+  EXPECT_EQ(app.console.out,
+            "NAME     ID     ROLE    STATE\n"
+            "grafana  tok_1  viewer  ● valid for 2h 0m\n"
+            "old      tok_2  admin   ○ expired 2h 0m ago\n");
+  fleet::v1::ListAuditEntriesResponse audit;
+  auto* entry = audit.add_entries();
+  entry->set_sequence(7);
+  *entry->mutable_time() = Before(app, absl::ZeroDuration());
+  entry->set_actor("admin");
+  entry->set_action("target.create");
+  entry->set_subject("tgt_1");
+  app.hub.Answer("ListAuditEntries", audit);
+  EXPECT_EQ(app.Run({"audit", "list"}), 0);
+  EXPECT_EQ(app.console.out,
+            "NUMBER  TIME                  ACTOR  ACTION         SUBJECT\n"
+            "7       2027-01-15T08:00:00Z  admin  target.create  tgt_1\n");
+}
+
 }  // namespace
 }  // namespace muster::cli

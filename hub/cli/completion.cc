@@ -1,6 +1,7 @@
 #include "hub/cli/completion.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -107,7 +108,16 @@ CompletionPoint FindCompletionPoint(const CLI::App& root, const std::vector<std:
       ++point.arguments;
     }
   }
-  if (!words.empty() && words.back() != "=") point.unfinished = words.back();
+  if (words.empty() || words.back() == "=") return point;
+  point.unfinished = words.back();
+  const std::size_t equals = point.unfinished.find('=');
+  if (point.option.empty() && point.unfinished.rfind("--", 0) == 0 && equals != std::string::npos) {
+    const CLI::Option* option = FindOption(point.command, point.unfinished.substr(0, equals));
+    if (!TakesValue(option)) return point;
+    point.option = LongName(option);
+    point.prefix = point.unfinished.substr(0, equals + 1);
+    point.unfinished.erase(0, equals + 1);
+  }
   return point;
 }
 
@@ -117,7 +127,7 @@ std::vector<std::string> Complete(const CompletionPoint& point,
   for (std::string& candidate : AllCandidates(point, names)) {
     // One candidate a line: what would not survive that is not offered.
     if (candidate.rfind(point.unfinished, 0) != 0 || EscapeControl(candidate) != candidate) continue;
-    fitting.push_back(std::move(candidate));
+    fitting.push_back(point.prefix + candidate);
   }
   return fitting;
 }

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace CLI {
@@ -27,6 +28,8 @@ struct CompletionPoint {
   // Values of options in the finished part, such as "--hub": what asking the hub needs.
   std::vector<std::pair<std::string, std::string>> options;
   std::string unfinished;
+  // Stands before the unfinished value in its word: "--type=".
+  std::string prefix;
 };
 CompletionPoint FindCompletionPoint(const CLI::App& root, const std::vector<std::string>& words);
 

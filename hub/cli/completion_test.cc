@@ -46,6 +46,8 @@ TEST_F(CompletionTest, OffersNounsVerbsOptionsAndWords) {
   EXPECT_EQ(Complete({"target", "create", "x", "--t"}), "--type\n--token-file\n");
   EXPECT_EQ(Complete({"target", "create", "x", "--type", ""}), "docker\nkubernetes\nhost\n");
   EXPECT_EQ(Complete({"target", "create", "x", "--type", "=", "k"}), "kubernetes\n");
+  EXPECT_EQ(Complete({"target", "create", "x", "--type=k"}), "--type=kubernetes\n");
+  EXPECT_EQ(Complete({"target", "create", "x", "--bogus=k"}), "");
   EXPECT_EQ(Complete({"target", "set", "x", "--metrics", "o"}), "on\noff\n");
   EXPECT_EQ(Complete({"-o", "j"}), "json\n");
   EXPECT_EQ(Complete({"-o", "json", "target", "l"}), "list\n");

@@ -62,7 +62,10 @@ absl::StatusOr<std::string> TerminalConsole::ReadLine() {
     pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0},
                      {.fd = interrupt_->fd(), .events = POLLIN, .revents = 0}};
     if (poll(fds, 2, -1) < 0 && errno != EINTR) return ErrnoError(errno, "wait for an answer");
-    if (interrupt_->Raised()) return Interrupted();
+    if (interrupt_->Raised()) {
+      WriteError("\n");  // the shell's prompt begins a line of its own
+      return Interrupted();
+    }
     if (fds[0].revents == 0) continue;
     char c = 0;
     const ssize_t got = read(STDIN_FILENO, &c, 1);
@@ -86,6 +89,7 @@ ScreenSize TerminalConsole::Size() const {
 }
 
 SignalInterrupt::SignalInterrupt() {
+  g_raised = 0;
   int fds[2];
   if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0) std::abort();
   read_fd_ = fds[0];

@@ -8,6 +8,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "common/status.h"
+#include "common/version.h"
 #include "hub/cli/exit_code.h"
 
 namespace muster::cli {
@@ -86,6 +87,7 @@ absl::Status Transfer::SetUp(bool total) {
   curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  curl_easy_setopt(easy_, CURLOPT_USERAGENT, fmt::format("muster/{}", kVersion).c_str());
   curl_easy_setopt(easy_, CURLOPT_POST, 1L);
   curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, request_.body.data());
   curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));

@@ -27,6 +27,11 @@ Spans CountLine(std::string_view label, const Counts& counts, EnumOf enum_of) {
   return line;
 }
 
+// Indented under its target.
+std::string DeploymentLabel(const std::string& name, const std::string& version) {
+  return version.empty() ? fmt::format("  {}", name) : fmt::format("  {} {}", name, version);
+}
+
 void AddTarget(const TargetStatus& entry, absl::Time now, Table* table) {
   const auto& target = entry.target();
   Spans name = {Span(target.name(), Tone::kStrong)};
@@ -36,11 +41,9 @@ void AddTarget(const TargetStatus& entry, absl::Time now, Table* table) {
               {Span(target.has_state_time() ? AgeText(target.state_time(), now) : "")},
               {Span(TargetNote(target, now))}});
   for (const auto& deployment : entry.deployments()) {
-    std::string label = fmt::format("  {}", deployment.name());
-    if (!deployment.application_version().empty()) label += fmt::format(" {}", deployment.application_version());
     Spans status = {Span("  ")};
     for (const Span& span : StatusCell(deployment)) status.push_back(span);
-    table->Add({{Span(label)},
+    table->Add({{Span(DeploymentLabel(deployment.name(), deployment.application_version()))},
                 status,
                 {Span(deployment.has_status_time() ? AgeText(deployment.status_time(), now) : "")},
                 {Span(deployment.message())}});
@@ -109,7 +112,7 @@ void ShowFleetAt(const fleet::v1::GetFleetAtResponse& response, Page* page) {
                {Span(target.interval().reason())}});
     for (const fleet::v1::DeploymentAt* deployment : by_target[target.target_id()]) {
       const auto& interval = deployment->interval();
-      table.Add({{Span(fmt::format("  {} {}", deployment->name(), interval.application_version()))},
+      table.Add({{Span(DeploymentLabel(deployment->name(), interval.application_version()))},
                  {Span("  "), StatusSpan(interval.status())},
                  {Span(AgeText(interval.from_time(), then))},
                  {Span(interval.message())}});

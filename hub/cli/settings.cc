@@ -52,9 +52,24 @@ absl::StatusOr<ConfigFile> ReadConfigFile(const std::string& path) {
   return config;
 }
 
+// Until its end. Not /dev/stdin, which cannot be opened when stdin is a socket.
+absl::StatusOr<std::string> ReadStdin() {
+  std::string content;
+  char buffer[kMaxTokenFileBytes];
+  while (content.size() <= kMaxTokenFileBytes) {
+    const ssize_t got = read(STDIN_FILENO, buffer, sizeof(buffer));
+    if (got < 0 && errno == EINTR) return Interrupted();
+    if (got < 0) return ErrnoError(errno, "read stdin");
+    if (got == 0) return content;
+    content.append(buffer, static_cast<std::size_t>(got));
+  }
+  return absl::ResourceExhaustedError("stdin is longer than any token");
+}
+
 absl::StatusOr<Secret> ReadToken(const std::string& path) {
   const bool from_stdin = path == "-";
-  const auto content = ReadFile(from_stdin ? "/dev/stdin" : path, kMaxTokenFileBytes);
+  const auto content = from_stdin ? ReadStdin() : ReadFile(path, kMaxTokenFileBytes);
+  if (IsInterrupted(content.status())) return content.status();
   if (!content.ok()) {
     return LocalError("TOKEN_FILE", fmt::format("read the token: {}; check --token-file", MessageOf(content.status())));
   }

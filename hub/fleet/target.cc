@@ -59,6 +59,7 @@ std::optional<Refusal> Target::CheckIdentity(const agent::v1::Hello& hello) cons
 
 SessionOpening Target::PrepareOpening(const agent::v1::Hello& hello, absl::Time now) {
   SessionOpening opening{.target_id = stored_.id,
+                         .secret_generation = stored_.secret_generation,
                          .session_counter = stored_.session_counter + 1,
                          .identity_warning = stored_.identity_warning,
                          .agent_version = CleanUtf8(hello.agent_version(), kMaxNameBytes),
@@ -191,7 +192,7 @@ std::shared_ptr<SessionHandle> Target::Rotate(const SecretHash& hash, std::int64
   stored_.confirmed_counter = 0;
   stored_.identity_warning.clear();
   std::shared_ptr<SessionHandle> handle = session_ ? session_->handle : nullptr;
-  if (session_) CloseSession(session_->number, "the target secret was rotated", {}, now);
+  if (session_) CloseSession(session_->number, "SECRET_ROTATED", {}, now);
   if (state() != types::TARGET_STATE_NOT_CONNECTED) {
     SetState(types::TARGET_STATE_NOT_CONNECTED, "the target secret was rotated", now.wall, events);
   }

@@ -74,11 +74,15 @@ sample_compose() {
 
 start_samples() {
   local socket=$1 project
-  import_sample_image "$socket"
+  if ! import_sample_image "$socket" >>"$state/log/samples.log" 2>&1; then
+    note "the samples' image could not be imported; see $state/log/samples.log"
+    return 0
+  fi
   for project in "${sample_projects[@]}"; do
     sample_compose "$socket" "$project" up --detach --no-build ||
       note "sample project $project did not start; see $state/log/samples.log"
   done
+  say "three sample projects run on it: ${sample_projects[*]}"
 }
 
 # taken_projects SOCKET: sample names that somebody else's projects on this engine have; down would remove those.

@@ -108,7 +108,6 @@ choose_runtime() {
       [[ -z $taken ]] || die "this engine has projects of its own with the samples' names: ${taken//$'\n'/ }"
       echo "$docker_socket" >"$state/samples-on"
       start_samples "$docker_socket"
-      say "three sample projects run on it: ${sample_projects[*]}"
     fi
     return 0
   fi
@@ -122,7 +121,6 @@ choose_runtime() {
     runtime=docker
     docker_socket=$(engine_run_dir)/docker.sock
     start_samples "$docker_socket"
-    say "three sample projects run on it: ${sample_projects[*]}"
   else
     note "no Docker engine can run here: the host is watched alone"
   fi

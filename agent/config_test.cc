@@ -1,0 +1,115 @@
+#include "agent/config.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "agent/status_command.h"
+#include "common/files.h"
+#include "common/status.h"
+#include "common/testing/temp_dir.h"
+
+namespace muster::agent {
+namespace {
+
+class ConfigTest : public testing::Test {
+ protected:
+  ConfigTest() {
+    EXPECT_TRUE(WriteFileAtomically(dir_.path() + "/secret", "mst_abc\n", 0600).ok());
+    EXPECT_TRUE(WriteFileAtomically(dir_.path() + "/junk.pem", "-----BEGIN CERTIFICATE-----\nx\n", 0600).ok());
+    raw_.hub = "hub.example:7443";
+    raw_.target_id = "tgt_1";
+    raw_.target_secret_file = dir_.path() + "/secret";
+    raw_.data_dir = dir_.path() + "/data";
+  }
+
+  const TempDir dir_;
+  RawRunConfig raw_;
+};
+
+TEST_F(ConfigTest, AcceptsTheLeast) {
+  const auto config = Finalize(raw_);
+  ASSERT_TRUE(config.ok()) << MessageOf(config.status());
+  EXPECT_EQ(config->hub.address, "hub.example:7443");
+  EXPECT_EQ(config->secret.Reveal(), "mst_abc");
+  EXPECT_EQ(config->runtime, Runtime::kAuto);
+  EXPECT_EQ(config->docker_socket, "/var/run/docker.sock");
+  EXPECT_FALSE(config->hub.insecure);
+}
+
+TEST_F(ConfigTest, KeepsIpv6Brackets) {
+  raw_.hub = "[::1]:7443";
+  EXPECT_EQ(Finalize(raw_)->hub.address, "[::1]:7443");
+}
+
+TEST_F(ConfigTest, EachMistakeHasItsReasonAndNamesTheOption) {
+  struct Case {
+    std::function<void(RawRunConfig*)> spoil;
+    std::string reason;
+    std::string mentions;
+  };
+  const std::vector<Case> cases = {
+      {[](auto* c) { c->hub = ""; }, "MISSING_OPTION", "--hub"},
+      {[](auto* c) { c->hub = "hub.example"; }, "BAD_HUB_ADDRESS", "--hub"},
+      {[](auto* c) { c->hub = ":7443"; }, "BAD_HUB_ADDRESS", "--hub"},
+      {[](auto* c) { c->hub = "hub.example:0"; }, "BAD_HUB_ADDRESS", "--hub"},
+      {[](auto* c) { c->hub = "hub.example:99999"; }, "BAD_HUB_ADDRESS", "--hub"},
+      {[](auto* c) { c->hub = "https://hub.example:7443"; }, "BAD_HUB_ADDRESS", "--hub"},
+      {[](auto* c) { c->hub = "dns:///hub.example:7443"; }, "BAD_HUB_ADDRESS", "--hub"},
+      {[](auto* c) { c->hub = "unix:/run/hub:1"; }, "BAD_HUB_ADDRESS", "--hub"},
+      {[](auto* c) { c->target_id = ""; }, "MISSING_OPTION", "--target-id"},
+      {[](auto* c) { c->target_id = "a b"; }, "BAD_TARGET_ID", "--target-id"},
+      {[](auto* c) { c->target_id = std::string(256, 'a'); }, "BAD_TARGET_ID", "--target-id"},
+      {[](auto* c) { c->target_secret_file = ""; }, "MISSING_OPTION", "--target-secret-file"},
+      {[](auto* c) { c->target_secret_file = "/nonexistent"; }, "SECRET_FILE_UNREADABLE", "--target-secret-file"},
+      {[](auto* c) { c->data_dir = ""; }, "MISSING_OPTION", "--data-dir"},
+      {[](auto* c) { c->runtime = "kubernetes"; }, "RUNTIME_NOT_SUPPORTED", "--runtime"},
+      {[](auto* c) { c->runtime = "podman"; }, "BAD_RUNTIME", "--runtime"},
+      {[](auto* c) { c->docker_socket = ""; }, "BAD_DOCKER_SOCKET", "--docker-socket"},
+      {[](auto* c) { c->ca_file = "/nonexistent"; }, "CA_FILE_UNREADABLE", "--ca-file"},
+      {[this](auto* c) { c->ca_file = dir_.path() + "/secret"; }, "BAD_CA_FILE", "--ca-file"},
+      {[this](auto* c) { c->ca_file = dir_.path() + "/junk.pem"; }, "BAD_CA_FILE", "--ca-file"},
+      {[](auto* c) {
+         c->ca_file = "/x";
+         c->insecure = true;
+       },
+       "CONTRADICTING_OPTIONS", "--insecure"},
+  };
+  for (const Case& c : cases) {
+    RawRunConfig raw = raw_;
+    c.spoil(&raw);
+    const auto config = Finalize(raw);
+    ASSERT_FALSE(config.ok()) << c.reason;
+    EXPECT_EQ(ReasonOf(config.status()), c.reason);
+    EXPECT_NE(MessageOf(config.status()).find(c.mentions), std::string::npos) << MessageOf(config.status());
+    EXPECT_EQ(MessageOf(config.status()).find("mst_abc"), std::string::npos);
+  }
+}
+
+ObservedState Observed(bool running, bool connected) {
+  ObservedState observed;
+  observed.agent_running = running;
+  observed.state.session.connected = connected;
+  observed.state.session.target_name = "edge\x1b[31m";
+  observed.state.session.last_ack_time = absl::FromUnixSeconds(1'000'000'000);
+  return observed;
+}
+
+TEST(StatusCommand, ADeadAgentIsNotConnectedWhateverItWroteLast) {
+  EXPECT_TRUE(IsConnected(Observed(true, true)));
+  EXPECT_FALSE(IsConnected(Observed(false, true)));
+  EXPECT_FALSE(IsConnected(Observed(true, false)));
+  EXPECT_NE(DescribeStateAsJson(Observed(false, true)).find("\"connected\":false"), std::string::npos);
+}
+
+TEST(StatusCommand, ShowsAgesAndNoControlCharacters) {
+  const std::string text = DescribeState(Observed(true, true), absl::FromUnixSeconds(1'000'000'012));
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  EXPECT_NE(text.find("● connected as edge"), std::string::npos) << text;
+  EXPECT_NE(text.find("12s ago"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace muster::agent
