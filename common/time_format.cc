@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::int64_t kMinSeconds = -62135596800;  // 0001-01-01T00:00:00Z
 constexpr std::int64_t kMaxSeconds = 253402300799;  // 9999-12-31T23:59:59Z
+// 10,000 years, the most that protobuf's JSON can write.
+constexpr absl::Duration kMaxDuration = absl::Seconds(315'576'000'000);
 
 }  // namespace
 
@@ -47,6 +49,7 @@ google::protobuf::Timestamp ToProto(absl::Time time) {
 
 google::protobuf::Duration ToProto(absl::Duration duration) {
   google::protobuf::Duration proto;
+  duration = std::clamp(duration, -kMaxDuration, kMaxDuration);
   proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
   proto.set_nanos(static_cast<std::int32_t>(absl::ToInt64Nanoseconds(duration)));
   return proto;
@@ -58,7 +61,7 @@ absl::Time FromProto(const google::protobuf::Timestamp& proto) {
 }
 
 absl::Duration FromProto(const google::protobuf::Duration& proto) {
-  return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+  return std::clamp(absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos()), -kMaxDuration, kMaxDuration);
 }
 
 }  // namespace muster

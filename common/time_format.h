@@ -22,7 +22,8 @@ std::string FormatAge(absl::Duration age);
 
 google::protobuf::Timestamp ToProto(absl::Time time);
 google::protobuf::Duration ToProto(absl::Duration duration);
-// Values outside year 1 to 9999 are brought to the nearest bound: they come from peers.
+// Values outside year 1 to 9999, or longer than 10,000 years, are brought to the nearest bound: they come from peers,
+// and JSON cannot hold them.
 absl::Time FromProto(const google::protobuf::Timestamp& proto);
 absl::Duration FromProto(const google::protobuf::Duration& proto);
 

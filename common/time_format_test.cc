@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <limits>
+
 namespace muster {
 namespace {
 
@@ -35,6 +38,18 @@ TEST(ProtoTime, RoundTripsAndBringsHostileValuesIntoRange) {
   EXPECT_EQ(FormatRfc3339(FromProto(hostile)), "9999-12-31T23:59:59Z");
   EXPECT_EQ(FromProto(ToProto(absl::Milliseconds(-1500))), absl::Milliseconds(-1500));
   EXPECT_EQ(ToProto(absl::InfiniteFuture()).seconds(), 253402300799);
+}
+
+TEST(ProtoDuration, IsBroughtIntoWhatJsonCanHold) {
+  google::protobuf::Duration proto;
+  proto.set_seconds(std::numeric_limits<std::int64_t>::max());
+  proto.set_nanos(999'999'999);
+  EXPECT_EQ(ToProto(FromProto(proto)).seconds(), 315'576'000'000);
+  proto.set_seconds(std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(ToProto(FromProto(proto)).seconds(), -315'576'000'000);
+  EXPECT_EQ(ToProto(absl::InfiniteDuration()).seconds(), 315'576'000'000);
+  EXPECT_EQ(ToProto(absl::InfiniteDuration()).nanos(), 0);
+  EXPECT_EQ(FromProto(ToProto(absl::Milliseconds(-1500))), absl::Milliseconds(-1500));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "common/text.h"
+#include "common/time_format.h"
 #include "hub/fleet/target.h"
 
 namespace muster::hub {
@@ -18,7 +19,11 @@ bool MayBeReported(types::v1::DeploymentStatus status) {
          status == types::v1::DEPLOYMENT_STATUS_RUNNING || status == types::v1::DEPLOYMENT_STATUS_HEALTHY;
 }
 
+// One time outside the years 1 to 9999 makes every answer that holds it unwritable as JSON.
+void CleanTime(google::protobuf::Timestamp* time) { *time = ToProto(FromProto(*time)); }
+
 void CleanResource(types::v1::Resource* resource) {
+  if (resource->has_start_time()) CleanTime(resource->mutable_start_time());
   for (std::string* text : {resource->mutable_id(), resource->mutable_name(), resource->mutable_image(),
                             resource->mutable_image_id(), resource->mutable_state(), resource->mutable_health()}) {
     Clean(text, kMaxNameBytes);
@@ -32,6 +37,7 @@ std::string FindDefect(const agent::v1::DeploymentSnapshot& snapshot) {
     return fmt::format("{} deployments in one snapshot, at most {} are allowed", snapshot.deployments_size(),
                        kMaxDeploymentsPerTarget);
   }
+  if (snapshot.omitted() < 0) return "a snapshot omits less than no deployment";
   std::set<std::string_view> keys;
   for (const agent::v1::DeploymentState& report : snapshot.deployments()) {
     if (report.key().empty() || report.key().size() > kMaxNameBytes * 2)
@@ -46,11 +52,14 @@ std::string FindDefect(const agent::v1::DeploymentSnapshot& snapshot) {
 
 agent::v1::DeploymentState CleanReport(const agent::v1::DeploymentState& raw) {
   agent::v1::DeploymentState report = raw;
+  // Kept for ever otherwise: fields of a newer agent, or anything else.
+  report.DiscardUnknownFields();
   for (std::string* text : {report.mutable_name(), report.mutable_application(), report.mutable_application_version(),
                             report.mutable_revision()}) {
     Clean(text, kMaxNameBytes);
   }
   Clean(report.mutable_message(), kMaxMessageBytes);
+  if (report.has_status_time()) CleanTime(report.mutable_status_time());
   const int resources = static_cast<int>(kMaxResourcesPerDeployment);
   if (report.resources_size() > resources) {
     report.mutable_resources()->DeleteSubrange(resources, report.resources_size() - resources);
@@ -61,6 +70,7 @@ agent::v1::DeploymentState CleanReport(const agent::v1::DeploymentState& raw) {
 
 types::v1::MachineFacts CleanMachine(const types::v1::MachineFacts& raw) {
   types::v1::MachineFacts machine = raw;
+  machine.DiscardUnknownFields();
   for (std::string* text : {machine.mutable_hostname(), machine.mutable_os(), machine.mutable_kernel(),
                             machine.mutable_architecture(), machine.mutable_runtime()}) {
     Clean(text, kMaxNameBytes);

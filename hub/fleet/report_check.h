@@ -12,7 +12,7 @@ namespace muster::hub {
 // Empty, or what breaks the contract: too many deployments, a missing or repeated key, a status no agent may report.
 std::string FindDefect(const agent::v1::DeploymentSnapshot& snapshot);
 
-// Texts cut and made valid UTF-8, resources cut to their limit.
+// Texts cut and made valid UTF-8, resources cut to their limit, times brought into the years 1 to 9999.
 agent::v1::DeploymentState CleanReport(const agent::v1::DeploymentState& raw);
 types::v1::MachineFacts CleanMachine(const types::v1::MachineFacts& raw);
 

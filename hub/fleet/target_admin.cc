@@ -20,6 +20,20 @@ absl::Status CheckName(std::string_view what, std::string_view name) {
                                what, kMaxTargetNameBytes));
 }
 
+namespace {
+
+constexpr std::string_view kTargetIdPrefix = "tgt_";
+
+// A target is asked for by id or name: a name like another target's id would stand in its place.
+absl::Status CheckTargetName(std::string_view name) {
+  RETURN_IF_ERROR(CheckName("a target's name", name));
+  if (!name.starts_with(kTargetIdPrefix)) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_NAME",
+                   fmt::format("a target's name must not begin with \"{}\" as the ids do", kTargetIdPrefix));
+}
+
+}  // namespace
+
 AuditRecord TargetAdmin::Audit(std::string_view actor, std::string_view action, std::string_view subject,
                                std::string detail) const {
   return {.sequence = 0,
@@ -32,14 +46,14 @@ AuditRecord TargetAdmin::Audit(std::string_view actor, std::string_view action, 
 
 absl::StatusOr<TargetAdmin::Credentials> TargetAdmin::CreateTarget(std::string_view name, types::v1::TargetType type,
                                                                    std::string_view customer, std::string_view actor) {
-  RETURN_IF_ERROR(CheckName("a target's name", name));
+  RETURN_IF_ERROR(CheckTargetName(name));
   if (!customer.empty()) RETURN_IF_ERROR(CheckName("a customer's name", customer));
   if (type == types::v1::TARGET_TYPE_UNSPECIFIED || !types::v1::TargetType_IsValid(type)) {
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_TYPE",
                      "a target's type must be docker, kubernetes or host");
   }
   const absl::Time now = clock_->Now();
-  Credentials credentials{.target_id = NewId("tgt_"),
+  Credentials credentials{.target_id = NewId(kTargetIdPrefix),
                           .secret = Secret::Random(kTargetSecretPrefix),
                           .connect_code = Secret::Random(kConnectCodePrefix),
                           .connect_expires = now + kConnectCodeLifetime};
@@ -121,7 +135,7 @@ absl::Status TargetAdmin::DeleteTarget(std::string_view target_id, std::string_v
 
 absl::Status TargetAdmin::UpdateTarget(std::string_view target_id, const std::optional<std::string>& name,
                                        std::optional<bool> metrics_enabled, std::string_view actor) {
-  if (name) RETURN_IF_ERROR(CheckName("a target's name", *name));
+  if (name) RETURN_IF_ERROR(CheckTargetName(*name));
   AuditRecord audit = Audit(actor, "target.update", target_id, "");
   TargetSettings settings;
   return store_->writer().Run(
