@@ -249,7 +249,7 @@ void FleetHandlers::AddTargetWrites() {
       [this](const Caller& caller, const UpdateTargetRequest& request) -> absl::StatusOr<UpdateTargetResponse> {
         ASSIGN_OR_RETURN(const TargetSnapshot found, deps_.fleet->FindTarget(request.target(), caller.customer));
         RETURN_IF_ERROR(deps_.admin->UpdateTarget(
-            found.target, request.has_name() ? std::optional(request.name()) : std::nullopt,
+            found.target.id(), request.has_name() ? std::optional(request.name()) : std::nullopt,
             request.has_metrics_enabled() ? std::optional(request.metrics_enabled()) : std::nullopt,
             caller.token_name));
         ASSIGN_OR_RETURN(TargetSnapshot changed, deps_.fleet->FindTarget(found.target.id(), caller.customer));

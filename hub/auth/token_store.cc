@@ -12,14 +12,16 @@
 namespace muster::hub {
 namespace {
 
+constexpr std::string_view kTokenIdPrefix = "tok_";
+
 absl::Status Unauthenticated(std::string_view reason, std::string_view message) {
   return MakeError(absl::StatusCode::kUnauthenticated, reason, message);
 }
 
 }  // namespace
 
-TokenStore::TokenStore(Store* store, const Clock* clock, std::vector<StoredToken> tokens)
-    : store_(store), clock_(clock) {
+TokenStore::TokenStore(Store* store, const Clock* clock, std::vector<StoredToken> tokens, std::size_t max_tokens)
+    : store_(store), clock_(clock), max_tokens_(max_tokens) {
   for (StoredToken& token : tokens) tokens_.emplace(token.hash, std::move(token));
 }
 
@@ -46,10 +48,22 @@ absl::StatusOr<Caller> TokenStore::Authenticate(std::string_view bearer_token) {
 bool TokenStore::StillValid(std::string_view token_id) const {
   const absl::Time now = clock_->Now();
   MutexLock lock(&mutex_);
-  return std::any_of(tokens_.begin(), tokens_.end(), [&](const auto& entry) {
-    const StoredToken& token = entry.second;
-    return token.id == token_id && !token.revoked && (!token.expires || *token.expires > now);
-  });
+  return std::any_of(tokens_.begin(), tokens_.end(),
+                     [&](const auto& entry) { return entry.second.id == token_id && IsAlive(entry.second, now); });
+}
+
+absl::StatusOr<std::optional<StoredToken>> TokenStore::FindSurplus(absl::Time now) const {
+  MutexLock lock(&mutex_);
+  if (tokens_.size() < max_tokens_) return std::nullopt;
+  const StoredToken* oldest = nullptr;
+  for (const auto& [hash, token] : tokens_) {
+    if (!IsAlive(token, now) && (oldest == nullptr || token.created < oldest->created)) oldest = &token;
+  }
+  if (oldest == nullptr) {
+    return MakeError(absl::StatusCode::kResourceExhausted, "TOO_MANY_TOKENS",
+                     fmt::format("this hub keeps at most {} tokens; revoke some that nobody uses", max_tokens_));
+  }
+  return *oldest;
 }
 
 absl::StatusOr<TokenStore::Created> TokenStore::Create(const std::string& name, fleet::v1::Role role,
@@ -57,6 +71,10 @@ absl::StatusOr<TokenStore::Created> TokenStore::Create(const std::string& name, 
                                                        std::optional<absl::Duration> time_to_live,
                                                        const Caller& creator) {
   RETURN_IF_ERROR(CheckName("a token's name", name));
+  if (name.starts_with(kTokenIdPrefix)) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_NAME",
+                     fmt::format("a token's name must not begin with \"{}\" as the ids do", kTokenIdPrefix));
+  }
   if (!customer.empty()) RETURN_IF_ERROR(CheckName("a customer's name", customer));
   if (role == fleet::v1::ROLE_UNSPECIFIED || !fleet::v1::Role_IsValid(role)) {
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_ROLE",
@@ -70,16 +88,10 @@ absl::StatusOr<TokenStore::Created> TokenStore::Create(const std::string& name, 
                      fmt::format("this token is limited to customer \"{}\" and can only make tokens that are, too",
                                  creator.customer));
   }
-  {
-    MutexLock lock(&mutex_);
-    if (tokens_.size() >= kMaxTokens) {
-      return MakeError(absl::StatusCode::kResourceExhausted, "TOO_MANY_TOKENS",
-                       fmt::format("this hub keeps at most {} tokens", kMaxTokens));
-    }
-  }
   Created created{.token = {}, .secret = Secret::Random(kTokenPrefix)};
   const absl::Time now = clock_->Now();
-  created.token = {.id = NewId("tok_"),
+  ASSIGN_OR_RETURN(const std::optional<StoredToken> surplus, FindSurplus(now));
+  created.token = {.id = NewId(kTokenIdPrefix),
                    .name = name,
                    .hash = HashSecret(created.secret.Reveal()),
                    .role = role,
@@ -94,18 +106,24 @@ absl::StatusOr<TokenStore::Created> TokenStore::Create(const std::string& name, 
                           .subject = created.token.id,
                           .detail = fmt::format("name \"{}\", {}", name, fleet::v1::Role_Name(role))};
   RETURN_IF_ERROR(store_->writer().Run([&](sqlite::Database& database) -> absl::Status {
+    if (surplus) RETURN_IF_ERROR(DeleteToken(database, surplus->id));
     RETURN_IF_ERROR(InsertToken(database, created.token));
     return AppendAudit(database, audit);
   }));
   MutexLock lock(&mutex_);
+  if (surplus) tokens_.erase(surplus->hash);
   tokens_.emplace(created.token.hash, created.token);
   return created;
 }
 
 absl::Status TokenStore::Revoke(std::string_view id_or_name, const Caller& revoker) {
+  const absl::Time now = clock_->Now();
   const auto matches = [&](const StoredToken& token) {
     return !token.revoked && (revoker.customer.empty() || token.customer == revoker.customer) &&
            (token.id == id_or_name || token.name == id_or_name);
+  };
+  const auto rules_all = [&](const StoredToken& token) {
+    return token.role == fleet::v1::ROLE_ADMIN && token.customer.empty() && IsAlive(token, now);
   };
   SecretHash hash{};
   std::string id;
@@ -117,10 +135,15 @@ absl::Status TokenStore::Revoke(std::string_view id_or_name, const Caller& revok
       return MakeError(absl::StatusCode::kNotFound, "TOKEN_NOT_FOUND",
                        fmt::format("there is no token \"{}\"; \"muster token list\" shows them all", id_or_name));
     }
+    const auto rulers =
+        std::count_if(tokens_.begin(), tokens_.end(), [&](const auto& entry) { return rules_all(entry.second); });
+    if (rules_all(it->second) && rulers == 1) {
+      return MakeError(absl::StatusCode::kFailedPrecondition, "LAST_ADMIN_TOKEN",
+                       fmt::format("\"{}\" is the last admin token: create another one first", it->second.name));
+    }
     hash = it->first;
     id = it->second.id;
   }
-  const absl::Time now = clock_->Now();
   const AuditRecord audit{
       .sequence = 0, .at = now, .actor = revoker.token_name, .action = "token.revoke", .subject = id, .detail = ""};
   RETURN_IF_ERROR(store_->writer().Run([&](sqlite::Database& database) -> absl::Status {
@@ -128,7 +151,7 @@ absl::Status TokenStore::Revoke(std::string_view id_or_name, const Caller& revok
     return AppendAudit(database, audit);
   }));
   MutexLock lock(&mutex_);
-  tokens_.at(hash).revoked = now;
+  if (const auto it = tokens_.find(hash); it != tokens_.end()) it->second.revoked = now;
   return absl::OkStatus();
 }
 

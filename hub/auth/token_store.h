@@ -19,10 +19,11 @@ namespace muster::hub {
 
 class TokenStore : public Authenticator {
  public:
-  // Bounds memory and the token list; a hub with more operators wants single sign-on in front.
+  // Bounds memory and the token list; a hub with more operators wants single sign-on in front. When it is reached, the
+  // oldest revoked or expired tokens make room: they are then unknown.
   static constexpr std::size_t kMaxTokens = 10'000;
 
-  TokenStore(Store* store, const Clock* clock, std::vector<StoredToken> tokens);
+  TokenStore(Store* store, const Clock* clock, std::vector<StoredToken> tokens, std::size_t max_tokens = kMaxTokens);
 
   // UNAUTHENTICATED "TOKEN_MISSING", "TOKEN_UNKNOWN", "TOKEN_EXPIRED", "TOKEN_REVOKED".
   absl::StatusOr<Caller> Authenticate(std::string_view bearer_token) override ABSL_LOCKS_EXCLUDED(mutex_);
@@ -38,14 +39,22 @@ class TokenStore : public Authenticator {
   absl::StatusOr<Created> Create(const std::string& name, fleet::v1::Role role, const std::string& customer,
                                  std::optional<absl::Duration> time_to_live, const Caller& creator)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // By id or name of a token that is not revoked.
+  // By id or name of a token that is not revoked. FAILED_PRECONDITION "LAST_ADMIN_TOKEN" for the one without which
+  // nobody could make another.
   absl::Status Revoke(std::string_view id_or_name, const Caller& revoker) ABSL_LOCKS_EXCLUDED(mutex_);
   // Oldest first.
   std::vector<StoredToken> List() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  static bool IsAlive(const StoredToken& token, absl::Time now) {
+    return !token.revoked && (!token.expires || *token.expires > now);
+  }
+  // What makes room for one more; an error when nothing can.
+  absl::StatusOr<std::optional<StoredToken>> FindSurplus(absl::Time now) const ABSL_LOCKS_EXCLUDED(mutex_);
+
   Store* const store_;
   const Clock* const clock_;
+  const std::size_t max_tokens_;
   mutable Mutex mutex_;
   std::map<SecretHash, StoredToken> tokens_ ABSL_GUARDED_BY(mutex_);
 };

@@ -59,6 +59,7 @@ std::optional<Refusal> Target::CheckIdentity(const agent::v1::Hello& hello) cons
 
 SessionOpening Target::PrepareOpening(const agent::v1::Hello& hello, absl::Time now) {
   SessionOpening opening{.target_id = stored_.id,
+                         .secret_generation = stored_.secret_generation,
                          .session_counter = stored_.session_counter + 1,
                          .identity_warning = stored_.identity_warning,
                          .agent_version = CleanUtf8(hello.agent_version(), kMaxNameBytes),

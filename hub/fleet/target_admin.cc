@@ -53,12 +53,13 @@ absl::StatusOr<TargetAdmin::Credentials> TargetAdmin::CreateTarget(std::string_v
   target.open = {.state = types::v1::TARGET_STATE_NOT_CONNECTED, .from = now, .to = {}, .reason = "created"};
   const SecretHash code = HashSecret(credentials.connect_code.Reveal());
   const AuditRecord audit = Audit(actor, "target.create", target.id, fmt::format("name \"{}\"", name));
-  RETURN_IF_ERROR(store_->writer().Run([&](sqlite::Database& database) -> absl::Status {
-    RETURN_IF_ERROR(InsertTarget(database, target));
-    RETURN_IF_ERROR(InsertConnectCode(database, code, target.id, now, credentials.connect_expires));
-    return AppendAudit(database, audit);
-  }));
-  fleet_->Add(std::move(target));
+  RETURN_IF_ERROR(store_->writer().Run(
+      [&](sqlite::Database& database) -> absl::Status {
+        RETURN_IF_ERROR(InsertTarget(database, target));
+        RETURN_IF_ERROR(InsertConnectCode(database, code, target.id, now, credentials.connect_expires));
+        return AppendAudit(database, audit);
+      },
+      [&] { fleet_->Add(std::move(target)); }));
   return credentials;
 }
 
@@ -72,12 +73,13 @@ absl::StatusOr<TargetAdmin::Credentials> TargetAdmin::Reconnect(std::string_view
   const SecretHash code = HashSecret(credentials.connect_code.Reveal());
   const AuditRecord audit = Audit(actor, "target.reconnect", target_id, "");
   std::int64_t generation = 0;
-  RETURN_IF_ERROR(store_->writer().Run([&](sqlite::Database& database) -> absl::Status {
-    ASSIGN_OR_RETURN(generation, RotateSecret(database, target_id, secret, now.wall));
-    RETURN_IF_ERROR(InsertConnectCode(database, code, target_id, now.wall, credentials.connect_expires));
-    return AppendAudit(database, audit);
-  }));
-  fleet_->Rotate(target_id, secret, generation, clock_->Read());
+  RETURN_IF_ERROR(store_->writer().Run(
+      [&](sqlite::Database& database) -> absl::Status {
+        ASSIGN_OR_RETURN(generation, RotateSecret(database, target_id, secret, now.wall));
+        RETURN_IF_ERROR(InsertConnectCode(database, code, target_id, now.wall, credentials.connect_expires));
+        return AppendAudit(database, audit);
+      },
+      [&] { fleet_->Rotate(target_id, secret, generation, clock_->Read()); }));
   return credentials;
 }
 
@@ -87,12 +89,13 @@ absl::StatusOr<TargetAdmin::Redeemed> TargetAdmin::Redeem(std::string_view code)
   const SecretHash secret = HashSecret(redeemed.secret.Reveal());
   const SecretHash code_hash = HashSecret(code);
   std::int64_t generation = 0;
-  RETURN_IF_ERROR(store_->writer().Run([&](sqlite::Database& database) -> absl::Status {
-    ASSIGN_OR_RETURN(redeemed.target_id, FindConnectCode(database, code_hash, now));
-    ASSIGN_OR_RETURN(generation, RotateSecret(database, redeemed.target_id, secret, now));
-    return AppendAudit(database, Audit("connect code", "target.redeem", redeemed.target_id, ""));
-  }));
-  fleet_->Rotate(redeemed.target_id, secret, generation, clock_->Read());
+  RETURN_IF_ERROR(store_->writer().Run(
+      [&](sqlite::Database& database) -> absl::Status {
+        ASSIGN_OR_RETURN(redeemed.target_id, FindConnectCode(database, code_hash, now));
+        ASSIGN_OR_RETURN(generation, RotateSecret(database, redeemed.target_id, secret, now));
+        return AppendAudit(database, Audit("connect code", "target.redeem", redeemed.target_id, ""));
+      },
+      [&] { fleet_->Rotate(redeemed.target_id, secret, generation, clock_->Read()); }));
   return redeemed;
 }
 
@@ -108,56 +111,54 @@ absl::StatusOr<std::string> TargetAdmin::TargetOf(std::string_view code) {
 absl::Status TargetAdmin::DeleteTarget(std::string_view target_id, std::string_view actor) {
   const Moment now = clock_->Read();
   const AuditRecord audit = Audit(actor, "target.delete", target_id, "");
-  RETURN_IF_ERROR(store_->writer().Run([&](sqlite::Database& database) -> absl::Status {
-    RETURN_IF_ERROR(MarkTargetDeleted(database, target_id, now.wall));
-    return AppendAudit(database, audit);
-  }));
-  fleet_->Delete(target_id, now);
-  return absl::OkStatus();
+  return store_->writer().Run(
+      [&](sqlite::Database& database) -> absl::Status {
+        RETURN_IF_ERROR(MarkTargetDeleted(database, target_id, now.wall));
+        return AppendAudit(database, audit);
+      },
+      [&] { fleet_->Delete(target_id, now); });
 }
 
-absl::Status TargetAdmin::UpdateTarget(const fleet::v1::Target& current, std::optional<std::string> name,
+absl::Status TargetAdmin::UpdateTarget(std::string_view target_id, const std::optional<std::string>& name,
                                        std::optional<bool> metrics_enabled, std::string_view actor) {
-  const std::string new_name = std::move(name).value_or(current.name());
-  const bool new_metrics = metrics_enabled.value_or(current.metrics_enabled());
-  RETURN_IF_ERROR(CheckName("a target's name", new_name));
-  const AuditRecord audit = Audit(actor, "target.update", current.id(),
-                                  fmt::format("name \"{}\", metrics {}", new_name, new_metrics ? "on" : "off"));
-  RETURN_IF_ERROR(store_->writer().Run([&](sqlite::Database& database) -> absl::Status {
-    RETURN_IF_ERROR(hub::UpdateTarget(database, current.id(), new_name, new_metrics));
-    return AppendAudit(database, audit);
-  }));
-  fleet_->Update(current.id(), new_name, new_metrics);
-  return absl::OkStatus();
+  if (name) RETURN_IF_ERROR(CheckName("a target's name", *name));
+  AuditRecord audit = Audit(actor, "target.update", target_id, "");
+  TargetSettings settings;
+  return store_->writer().Run(
+      [&](sqlite::Database& database) -> absl::Status {
+        ASSIGN_OR_RETURN(settings, hub::UpdateTarget(database, target_id, name, metrics_enabled));
+        audit.detail = fmt::format("name \"{}\", metrics {}", settings.name, settings.metrics_enabled ? "on" : "off");
+        return AppendAudit(database, audit);
+      },
+      [&] { fleet_->Update(target_id, settings.name, settings.metrics_enabled); });
 }
 
 absl::Status TargetAdmin::UpdateDeployment(const fleet::v1::Deployment& current, std::optional<bool> logs_enabled,
                                            const std::optional<std::string>& application,
                                            const std::optional<std::string>& application_version,
                                            std::string_view actor) {
-  ASSIGN_OR_RETURN(DeploymentChoices choices, fleet_->ChoicesOf(current.target_id(), current.id()));
-  if (logs_enabled) choices.logs_enabled = *logs_enabled;
-  // An empty name goes back to what the labels say.
-  const auto choose = [](const std::optional<std::string>& wanted, std::optional<std::string>& kept) -> absl::Status {
-    if (!wanted) return absl::OkStatus();
-    kept.reset();
-    if (wanted->empty()) return absl::OkStatus();
-    RETURN_IF_ERROR(CheckName("an application's name and version", *wanted));
-    kept = *wanted;
-    return absl::OkStatus();
+  for (const std::optional<std::string>* text : {&application, &application_version}) {
+    // An empty name goes back to what the labels say.
+    const bool named = text->has_value() && !(*text)->empty();
+    if (named) RETURN_IF_ERROR(CheckName("an application's name and version", **text));
+  }
+  const auto choose = [](const std::optional<std::string>& wanted, std::optional<std::string>& kept) {
+    if (wanted) kept = wanted->empty() ? std::nullopt : wanted;
   };
-  RETURN_IF_ERROR(choose(application, choices.application));
-  RETURN_IF_ERROR(choose(application_version, choices.application_version));
-  const AuditRecord audit =
-      Audit(actor, "deployment.update", current.id(),
-            fmt::format("logs {}, application \"{}\", version \"{}\"", choices.logs_enabled ? "on" : "off",
-                        choices.application.value_or(""), choices.application_version.value_or("")));
-  RETURN_IF_ERROR(store_->writer().Run([&](sqlite::Database& database) -> absl::Status {
-    RETURN_IF_ERROR(UpdateDeploymentChoices(database, current.id(), choices));
-    return AppendAudit(database, audit);
-  }));
-  fleet_->SetChoices(current.target_id(), current.id(), std::move(choices), clock_->Read());
-  return absl::OkStatus();
+  AuditRecord audit = Audit(actor, "deployment.update", current.id(), "");
+  DeploymentChoices choices;
+  return store_->writer().Run(
+      [&](sqlite::Database& database) -> absl::Status {
+        ASSIGN_OR_RETURN(choices, ReadDeploymentChoices(database, current.id()));
+        if (logs_enabled) choices.logs_enabled = *logs_enabled;
+        choose(application, choices.application);
+        choose(application_version, choices.application_version);
+        RETURN_IF_ERROR(UpdateDeploymentChoices(database, current.id(), choices));
+        audit.detail = fmt::format("logs {}, application \"{}\", version \"{}\"", choices.logs_enabled ? "on" : "off",
+                                   choices.application.value_or(""), choices.application_version.value_or(""));
+        return AppendAudit(database, audit);
+      },
+      [&] { fleet_->SetChoices(current.target_id(), current.id(), choices, clock_->Read()); });
 }
 
 absl::Status TargetAdmin::DeleteDeployment(const fleet::v1::Deployment& current, std::string_view actor) {
@@ -168,12 +169,12 @@ absl::Status TargetAdmin::DeleteDeployment(const fleet::v1::Deployment& current,
   }
   const AuditRecord audit = Audit(actor, "deployment.delete", current.id(),
                                   fmt::format("\"{}\" on \"{}\"", current.name(), current.target_name()));
-  RETURN_IF_ERROR(store_->writer().Run([&](sqlite::Database& database) -> absl::Status {
-    RETURN_IF_ERROR(ArchiveDeployment(database, current.id(), audit.at));
-    return AppendAudit(database, audit);
-  }));
-  fleet_->Forget(current.target_id(), current.id(), clock_->Read());
-  return absl::OkStatus();
+  return store_->writer().Run(
+      [&](sqlite::Database& database) -> absl::Status {
+        RETURN_IF_ERROR(ArchiveDeployment(database, current.id(), audit.at));
+        return AppendAudit(database, audit);
+      },
+      [&] { fleet_->Forget(current.target_id(), current.id(), clock_->Read()); });
 }
 
 }  // namespace muster::hub

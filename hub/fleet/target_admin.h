@@ -36,7 +36,8 @@ class TargetAdmin {
   // New secret and code in one transaction; when it returns the old secret is refused and its session told so.
   absl::StatusOr<Credentials> Reconnect(std::string_view target_id, std::string_view actor);
   absl::Status DeleteTarget(std::string_view target_id, std::string_view actor);
-  absl::Status UpdateTarget(const fleet::v1::Target& current, std::optional<std::string> name,
+  // What is absent stays.
+  absl::Status UpdateTarget(std::string_view target_id, const std::optional<std::string>& name,
                             std::optional<bool> metrics_enabled, std::string_view actor);
 
   struct Redeemed {

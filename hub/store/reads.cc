@@ -22,13 +22,15 @@ std::int64_t Micros(absl::Time time) { return absl::ToUnixMicros(time); }
 
 using TargetIndex = std::unordered_map<std::string, StoredTarget*>;
 
-absl::StatusOr<std::vector<StoredTarget>> LoadTargetRows(sqlite::Database& database) {
+absl::StatusOr<std::vector<StoredTarget>> LoadTargetRows(sqlite::Database& database, absl::Time forgotten) {
   ASSIGN_OR_RETURN(
       sqlite::Statement s,
       database.Prepare("SELECT t.id, t.name, t.type, t.customer, t.created_us, t.deleted_us, t.secret_hash,"
                        " t.secret_generation, t.session_counter, t.confirmed_counter, t.identity_warning,"
                        " t.metrics_enabled, t.agent_version, t.machine, t.last_seen_us, i.state, i.from_us, i.reason"
-                       " FROM targets t LEFT JOIN target_intervals i ON i.target_id=t.id AND i.to_us IS NULL"));
+                       " FROM targets t LEFT JOIN target_intervals i ON i.target_id=t.id AND i.to_us IS NULL"
+                       " WHERE t.deleted_us IS NULL OR t.deleted_us>=?1"));
+  s.Bind(1, forgotten);
   std::vector<StoredTarget> targets;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, s.Step());
@@ -104,11 +106,14 @@ void BindWindow(sqlite::Statement& s, std::string_view id, const HistoryWindow& 
   s.Bind(1, id).Bind(2, Micros(window.from)).Bind(3, Micros(std::min(window.to, window.before))).Bind(4, window.limit);
 }
 
+// Intervals of one history are in order and do not overlap: only the last that began by `at` can hold then. CROSS JOIN
+// keeps SQLite from walking all intervals instead of looking one up per target.
 absl::Status ReadTargetsAt(sqlite::Database& database, absl::Time at, FleetAt& fleet) {
   ASSIGN_OR_RETURN(sqlite::Statement s,
                    database.Prepare("SELECT t.id, t.name, t.customer, i.state, i.from_us, i.to_us, i.reason"
-                                    " FROM targets t JOIN target_intervals i ON i.target_id=t.id"
-                                    " WHERE i.from_us<=?1 AND (i.to_us IS NULL OR i.to_us>?1) ORDER BY t.name"));
+                                    " FROM targets t CROSS JOIN target_intervals i ON i.target_id=t.id AND i.from_us="
+                                    "(SELECT max(from_us) FROM target_intervals WHERE target_id=t.id AND from_us<=?1)"
+                                    " WHERE i.to_us IS NULL OR i.to_us>?1 ORDER BY t.name"));
   s.Bind(1, at);
   while (true) {
     ASSIGN_OR_RETURN(const bool row, s.Step());
@@ -127,9 +132,10 @@ absl::Status ReadDeploymentsAt(sqlite::Database& database, absl::Time at, FleetA
   ASSIGN_OR_RETURN(
       sqlite::Statement s,
       database.Prepare("SELECT d.id, t.id, t.name, t.customer, d.report, i.status, i.from_us, i.to_us, i.message,"
-                       " i.application_version, i.revision FROM deployment_intervals i"
-                       " JOIN deployments d ON d.id=i.deployment_id JOIN targets t ON t.id=d.target_id"
-                       " WHERE i.from_us<=?1 AND (i.to_us IS NULL OR i.to_us>?1) ORDER BY t.name, d.key"));
+                       " i.application_version, i.revision FROM deployments d JOIN targets t ON t.id=d.target_id"
+                       " CROSS JOIN deployment_intervals i ON i.deployment_id=d.id AND i.from_us="
+                       "(SELECT max(from_us) FROM deployment_intervals WHERE deployment_id=d.id AND from_us<=?1)"
+                       " WHERE i.to_us IS NULL OR i.to_us>?1 ORDER BY t.name, d.key"));
   s.Bind(1, at);
   while (true) {
     ASSIGN_OR_RETURN(const bool row, s.Step());
@@ -161,8 +167,8 @@ AuditRecord AuditRow(const sqlite::Statement& s) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<StoredTarget>> LoadTargets(sqlite::Database& database) {
-  ASSIGN_OR_RETURN(std::vector<StoredTarget> targets, LoadTargetRows(database));
+absl::StatusOr<std::vector<StoredTarget>> LoadTargets(sqlite::Database& database, absl::Time forgotten) {
+  ASSIGN_OR_RETURN(std::vector<StoredTarget> targets, LoadTargetRows(database, forgotten));
   TargetIndex index;
   for (StoredTarget& target : targets) index[target.id] = &target;
   RETURN_IF_ERROR(LoadRetiredSecrets(database, index));
@@ -247,6 +253,15 @@ absl::StatusOr<std::vector<AuditRecord>> ReadAudit(sqlite::Database& database, s
   }
 }
 
+absl::StatusOr<RowCounts> CountRows(sqlite::Database& database) {
+  // Audit entries are numbered without gaps, so the last number is their count.
+  ASSIGN_OR_RETURN(sqlite::Statement s,
+                   database.Prepare("SELECT (SELECT count(*) FROM customers),"
+                                    " (SELECT coalesce(max(sequence), 0) FROM audit)"));
+  RETURN_IF_ERROR(s.Step().status());
+  return RowCounts{.customers = s.Int64(0), .audit_entries = s.Int64(1)};
+}
+
 absl::StatusOr<AuditVerdict> VerifyAudit(sqlite::Database& database) {
   ASSIGN_OR_RETURN(sqlite::Statement s,
                    database.Prepare("SELECT sequence, at_us, actor, action, subject, detail, hash FROM audit"
@@ -259,7 +274,8 @@ absl::StatusOr<AuditVerdict> VerifyAudit(sqlite::Database& database) {
     const AuditRecord record = AuditRow(s);
     ++verdict.entries;
     previous = AuditHash(previous, record);
-    const bool intact = record.sequence == verdict.entries && SameHash(previous, HashColumn(s, 6));
+    const bool intact = record.sequence == verdict.entries && s.Text(6).size() == previous.size() &&
+                        SameHash(previous, HashColumn(s, 6));
     if (!intact && !verdict.first_bad) verdict.first_bad = record.sequence;
   }
 }

@@ -11,8 +11,10 @@
 
 namespace muster::hub {
 
-// Every target with its open interval and its deployments that are not archived; deleted ones with identity only.
-absl::StatusOr<std::vector<StoredTarget>> LoadTargets(sqlite::Database& database);
+// Every target with its open interval and its deployments that are not archived; deleted ones with identity only, and
+// not at all when they were deleted before `forgotten`.
+absl::StatusOr<std::vector<StoredTarget>> LoadTargets(sqlite::Database& database,
+                                                      absl::Time forgotten = absl::InfinitePast());
 absl::StatusOr<std::vector<StoredToken>> LoadTokens(sqlite::Database& database);
 
 // Part of a history, newest first: intervals that overlap [from, to) and began before `before`.
@@ -50,6 +52,12 @@ absl::StatusOr<FleetAt> ReadFleetAt(sqlite::Database& database, absl::Time at);
 
 // Newest first, with a sequence below `before`.
 absl::StatusOr<std::vector<AuditRecord>> ReadAudit(sqlite::Database& database, std::int64_t before, int limit);
+
+struct RowCounts {
+  std::int64_t customers = 0;
+  std::int64_t audit_entries = 0;
+};
+absl::StatusOr<RowCounts> CountRows(sqlite::Database& database);
 
 struct AuditVerdict {
   std::int64_t entries = 0;

@@ -64,6 +64,8 @@ CREATE TABLE target_intervals(
   reason TEXT NOT NULL,
   PRIMARY KEY(target_id, from_us)
 ) STRICT, WITHOUT ROWID;
+-- At most one goes on; also what finds it without reading the history.
+CREATE UNIQUE INDEX target_intervals_open ON target_intervals(target_id) WHERE to_us IS NULL;
 
 CREATE TABLE deployments(
   id TEXT PRIMARY KEY,
@@ -90,6 +92,7 @@ CREATE TABLE deployment_intervals(
   revision TEXT NOT NULL,
   PRIMARY KEY(deployment_id, from_us)
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX deployment_intervals_open ON deployment_intervals(deployment_id) WHERE to_us IS NULL;
 
 CREATE TABLE tokens(
   id TEXT PRIMARY KEY,
@@ -136,7 +139,7 @@ absl::StatusOr<bool> HasTables(sqlite::Database& database) {
 
 }  // namespace
 
-absl::Status Migrate(sqlite::Database& database) {
+absl::Status CheckOwnership(sqlite::Database& database) {
   ASSIGN_OR_RETURN(const int version, database.UserVersion());
   ASSIGN_OR_RETURN(const int application, ApplicationId(database));
   ASSIGN_OR_RETURN(const bool has_tables, HasTables(database));
@@ -151,6 +154,12 @@ absl::Status Migrate(sqlite::Database& database) {
                     "or restore the backup made before the upgrade",
                     version, kSchemaVersion));
   }
+  return absl::OkStatus();
+}
+
+absl::Status Migrate(sqlite::Database& database) {
+  RETURN_IF_ERROR(CheckOwnership(database));
+  ASSIGN_OR_RETURN(const int version, database.UserVersion());
   if (version == kSchemaVersion) return absl::OkStatus();
   RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
   if (absl::Status made = database.Execute(kVersion1); !made.ok()) {

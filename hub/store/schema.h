@@ -10,8 +10,11 @@ namespace muster::hub {
 // Number of the newest schema this build knows (PRAGMA user_version).
 inline constexpr int kSchemaVersion = 1;
 
-// Brings the database to kSchemaVersion, each step in one transaction. A newer one is refused with
-// DATABASE_TOO_NEW and left untouched; a file that is some other application's with DATABASE_FOREIGN.
+// FAILED_PRECONDITION "DATABASE_TOO_NEW" for one that a newer hub wrote, "DATABASE_FOREIGN" for some other program's.
+// Only reads.
+absl::Status CheckOwnership(sqlite::Database& database);
+
+// Brings the database to kSchemaVersion, each step in one transaction. What CheckOwnership refuses is left untouched.
 absl::Status Migrate(sqlite::Database& database);
 
 }  // namespace muster::hub

@@ -23,7 +23,17 @@ absl::Status QuickCheck(sqlite::Database& database) {
   return MakeError(absl::StatusCode::kDataLoss, "DATABASE_CORRUPT", fmt::format("damaged: {}", verdict));
 }
 
+// Opening for writing already changes a file (it becomes a WAL database), so one that is there is looked at first.
+// What keeps it from being read is told better by opening it in earnest.
+absl::Status LookBeforeOpening(const std::string& path) {
+  const auto database = sqlite::Database::Open(path, sqlite::OpenMode::kReader);
+  if (!database.ok()) return absl::OkStatus();
+  const absl::Status owned = CheckOwnership(**database);
+  return absl::IsFailedPrecondition(owned) ? owned : absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<sqlite::Database>> OpenWriter(const std::string& path) {
+  RETURN_IF_ERROR(LookBeforeOpening(path));
   ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(path, sqlite::OpenMode::kWriter));
   RETURN_IF_ERROR(QuickCheck(*database));
   RETURN_IF_ERROR(Migrate(*database));

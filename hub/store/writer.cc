@@ -51,10 +51,13 @@ void Writer::Submit(Operation operation, Done done) {
   }
 }
 
-absl::Status Writer::Run(Operation operation) {
+absl::Status Writer::Run(Operation operation, absl::AnyInvocable<void()> committed) {
   std::promise<absl::Status> promise;
   std::future<absl::Status> result = promise.get_future();
-  Submit(std::move(operation), [&promise](const absl::Status& status) { promise.set_value(status); });
+  Submit(std::move(operation), [&promise, &committed](const absl::Status& status) {
+    if (status.ok() && committed) committed();
+    promise.set_value(status);
+  });
   return result.get();
 }
 

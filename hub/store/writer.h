@@ -48,8 +48,9 @@ class Writer {
   // Thread-safe. `done` is called exactly once, possibly before Submit returns when the queue is full or stopped.
   void Submit(Operation operation, Done done) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Submit and wait. Not from the writer thread.
-  absl::Status Run(Operation operation) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Submit and wait. Not from the writer thread. `committed` runs on the writer thread when the operation is stored,
+  // before Run returns: what several callers bring into memory by it comes there in the order of the commits.
+  absl::Status Run(Operation operation, absl::AnyInvocable<void()> committed = nullptr) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Refuses new operations, finishes the queued ones, joins. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);

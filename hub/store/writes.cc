@@ -18,15 +18,33 @@ absl::Status RunBound(sqlite::Database& database, sqlite::Sql sql, Bind bind) {
   return statement.Run();
 }
 
-// The start of the open interval, and the time at which its successor may begin.
-template <typename Bind>
-absl::StatusOr<absl::Time> NextIntervalStart(sqlite::Database& database, sqlite::Sql open_interval, Bind bind,
-                                             absl::Time wanted) {
-  ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare(open_interval));
-  bind(statement);
-  ASSIGN_OR_RETURN(const bool row, statement.Step());
-  if (!row) return wanted;
-  return std::max(wanted, statement.Time(0) + absl::Microseconds(1));
+// The newest interval of a history, which the next one follows.
+struct LastInterval {
+  bool open = false;
+  int state = 0;
+  // When a successor may begin: intervals of one history never overlap, whatever the wall clock did.
+  absl::Time successor = absl::InfinitePast();
+};
+
+// `sql` selects state, from_us and to_us of the newest interval.
+absl::StatusOr<LastInterval> ReadLastInterval(sqlite::Database& database, sqlite::Sql sql, std::string_view id) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare(sql));
+  ASSIGN_OR_RETURN(const bool row, statement.Bind(1, id).Step());
+  if (!row) return LastInterval();
+  LastInterval last{.open = statement.IsNull(2), .state = statement.Int(0), .successor = {}};
+  last.successor = last.open ? statement.Time(1) + absl::Microseconds(1) : statement.Time(2);
+  return last;
+}
+
+// A deleted target's history is closed; what was still on its way when it was deleted comes too late.
+absl::StatusOr<bool> IsDeleted(sqlite::Database& database, std::string_view target_id) {
+  ASSIGN_OR_RETURN(sqlite::Statement statement,
+                   database.Prepare("SELECT 1 FROM targets WHERE id=? AND deleted_us IS NOT NULL"));
+  return statement.Bind(1, target_id).Step();
+}
+
+absl::Status TargetGone() {
+  return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "the target was deleted");
 }
 
 absl::Status OpenTargetInterval(sqlite::Database& database, std::string_view target_id,
@@ -94,23 +112,32 @@ absl::Status InsertTarget(sqlite::Database& database, const StoredTarget& t) {
   return OpenTargetInterval(database, t.id, t.open);
 }
 
-absl::Status UpdateTarget(sqlite::Database& database, std::string_view id, std::string_view name,
-                          bool metrics_enabled) {
+absl::StatusOr<TargetSettings> UpdateTarget(sqlite::Database& database, std::string_view id,
+                                            const std::optional<std::string>& name,
+                                            std::optional<bool> metrics_enabled) {
   const absl::Status updated =
-      RunBound(database, "UPDATE targets SET name=?2, metrics_enabled=?3 WHERE id=?1",
+      RunBound(database,
+               "UPDATE targets SET name=coalesce(?2, name), metrics_enabled=coalesce(?3, metrics_enabled)"
+               " WHERE id=?1 AND deleted_us IS NULL",
                [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, name).Bind(3, metrics_enabled); });
   if (absl::IsAlreadyExists(updated)) {
     return MakeError(absl::StatusCode::kAlreadyExists, "TARGET_EXISTS",
-                     fmt::format("a target named \"{}\" exists; choose another name", name));
+                     fmt::format("a target named \"{}\" exists; choose another name", name.value_or("")));
   }
-  return updated;
+  RETURN_IF_ERROR(updated);
+  if (database.Changes() == 0) return TargetGone();
+  ASSIGN_OR_RETURN(sqlite::Statement row, database.Prepare("SELECT name, metrics_enabled FROM targets WHERE id=?"));
+  RETURN_IF_ERROR(row.Bind(1, id).Step().status());
+  return TargetSettings{.name = row.Text(0), .metrics_enabled = row.Bool(1)};
 }
 
 absl::Status MarkTargetDeleted(sqlite::Database& database, std::string_view id, absl::Time at) {
+  RETURN_IF_ERROR(RunBound(database, "UPDATE targets SET deleted_us=?2 WHERE id=?1 AND deleted_us IS NULL",
+                           [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, at); }));
+  if (database.Changes() == 0) return TargetGone();
   RETURN_IF_ERROR(RunBound(database, "UPDATE connect_codes SET void_us=?2 WHERE target_id=?1 AND void_us IS NULL",
                            [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, at); }));
-  return RunBound(database, "UPDATE targets SET deleted_us=?2 WHERE id=?1",
-                  [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, at); });
+  return CloseTargetHistory(database, id, at);
 }
 
 absl::StatusOr<std::int64_t> RotateSecret(sqlite::Database& database, std::string_view id, const SecretHash& hash,
@@ -120,7 +147,7 @@ absl::StatusOr<std::int64_t> RotateSecret(sqlite::Database& database, std::strin
     ASSIGN_OR_RETURN(sqlite::Statement current,
                      database.Prepare("SELECT secret_generation FROM targets WHERE id=? AND deleted_us IS NULL"));
     ASSIGN_OR_RETURN(const bool row, current.Bind(1, id).Step());
-    if (!row) return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "the target was deleted");
+    if (!row) return TargetGone();
     generation = current.Int64(0) + 1;
   }
   RETURN_IF_ERROR(RunBound(database,
@@ -134,6 +161,11 @@ absl::StatusOr<std::int64_t> RotateSecret(sqlite::Database& database, std::strin
                "UPDATE targets SET secret_hash=?2, secret_generation=?3, session_counter=0,"
                " confirmed_counter=0, identity_warning='' WHERE id=?1",
                [&](sqlite::Statement& s) { s.Bind(1, id).BindBlob(2, hash.data(), hash.size()).Bind(3, generation); }));
+  RETURN_IF_ERROR(RecordTargetTransition(database, {.target_id = std::string(id),
+                                                    .state = types::v1::TARGET_STATE_NOT_CONNECTED,
+                                                    .at = at,
+                                                    .reason = "the target secret was rotated",
+                                                    .last_seen = {}}));
   return generation;
 }
 
@@ -141,6 +173,10 @@ absl::Status InsertConnectCode(sqlite::Database& database, const SecretHash& cod
                                absl::Time now, absl::Time expires) {
   RETURN_IF_ERROR(RunBound(database, "UPDATE connect_codes SET void_us=?2 WHERE target_id=?1 AND void_us IS NULL",
                            [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, now); }));
+  RETURN_IF_ERROR(RunBound(database,
+                           "DELETE FROM connect_codes WHERE target_id=?1 AND hash NOT IN (SELECT hash FROM"
+                           " connect_codes WHERE target_id=?1 ORDER BY expires_us DESC LIMIT ?2)",
+                           [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, kKeptConnectCodes - 1); }));
   return RunBound(
       database, "INSERT INTO connect_codes(hash, target_id, expires_us) VALUES(?,?,?)",
       [&](sqlite::Statement& s) { s.BindBlob(1, code.data(), code.size()).Bind(2, target_id).Bind(3, expires); });
@@ -169,31 +205,39 @@ absl::StatusOr<std::string> FindConnectCode(sqlite::Database& database, const Se
 absl::Status RecordSessionOpening(sqlite::Database& database, const SessionOpening& o) {
   const std::string machine = o.machine.SerializeAsString();
   RETURN_IF_ERROR(RunBound(database,
-                           "UPDATE targets SET session_counter=?2, identity_warning=?3, agent_version=?4, machine=?5,"
-                           " last_seen_us=?6 WHERE id=?1",
+                           "UPDATE targets SET session_counter=max(session_counter, ?2), identity_warning=?3,"
+                           " agent_version=?4, machine=?5, last_seen_us=?6"
+                           " WHERE id=?1 AND secret_generation=?7 AND deleted_us IS NULL",
                            [&](sqlite::Statement& s) {
                              s.Bind(1, o.target_id).Bind(2, o.session_counter).Bind(3, o.identity_warning);
                              s.Bind(4, o.agent_version).BindBlob(5, machine.data(), machine.size()).Bind(6, o.at);
+                             s.Bind(7, o.secret_generation);
                            }));
+  if (database.Changes() == 0) return absl::OkStatus();
   return RunBound(database, "UPDATE connect_codes SET void_us=?2 WHERE target_id=?1 AND void_us IS NULL",
                   [&](sqlite::Statement& s) { s.Bind(1, o.target_id).Bind(2, o.at); });
 }
 
 absl::Status ConfirmSessionCounter(sqlite::Database& database, std::string_view target_id, std::int64_t counter) {
-  return RunBound(database, "UPDATE targets SET confirmed_counter=max(confirmed_counter, ?2) WHERE id=?1",
+  return RunBound(database,
+                  "UPDATE targets SET confirmed_counter=max(confirmed_counter, ?2) WHERE id=?1 AND session_counter>=?2",
                   [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, counter); });
 }
 
 absl::Status RecordTargetTransition(sqlite::Database& database, const TargetTransition& t) {
-  const auto bind_id = [&](sqlite::Statement& s) { s.Bind(1, t.target_id); };
-  ASSIGN_OR_RETURN(
-      const absl::Time from,
-      NextIntervalStart(database, "SELECT from_us FROM target_intervals WHERE target_id=? AND to_us IS NULL", bind_id,
-                        t.at));
-  RETURN_IF_ERROR(RunBound(database, "UPDATE target_intervals SET to_us=?2 WHERE target_id=?1 AND to_us IS NULL",
-                           [&](sqlite::Statement& s) { s.Bind(1, t.target_id).Bind(2, from); }));
+  ASSIGN_OR_RETURN(const bool deleted, IsDeleted(database, t.target_id));
+  if (deleted) return absl::OkStatus();
   RETURN_IF_ERROR(RunBound(database, "UPDATE targets SET last_seen_us=coalesce(?2, last_seen_us) WHERE id=?1",
                            [&](sqlite::Statement& s) { s.Bind(1, t.target_id).Bind(2, t.last_seen); }));
+  ASSIGN_OR_RETURN(const LastInterval last,
+                   ReadLastInterval(database,
+                                    "SELECT state, from_us, to_us FROM target_intervals WHERE target_id=?"
+                                    " ORDER BY from_us DESC LIMIT 1",
+                                    t.target_id));
+  if (last.open && last.state == static_cast<int>(t.state)) return absl::OkStatus();
+  const absl::Time from = std::max(t.at, last.successor);
+  RETURN_IF_ERROR(RunBound(database, "UPDATE target_intervals SET to_us=?2 WHERE target_id=?1 AND to_us IS NULL",
+                           [&](sqlite::Statement& s) { s.Bind(1, t.target_id).Bind(2, from); }));
   return OpenTargetInterval(database, t.target_id, {.state = t.state, .from = from, .to = {}, .reason = t.reason});
 }
 
@@ -208,16 +252,19 @@ absl::Status CloseTargetHistory(sqlite::Database& database, std::string_view tar
 }
 
 absl::Status RecordDeploymentTransition(sqlite::Database& database, const DeploymentTransition& transition) {
+  ASSIGN_OR_RETURN(const bool deleted, IsDeleted(database, transition.target_id));
+  if (deleted) return absl::OkStatus();
   const StoredDeployment& d = transition.deployment;
   const std::string report = d.report.SerializeAsString();
   RETURN_IF_ERROR(UpsertDeployment(database, transition, report));
   ASSIGN_OR_RETURN(const bool same, UpdateOpenInterval(database, d));
   if (same) return absl::OkStatus();
-  const auto bind_id = [&](sqlite::Statement& s) { s.Bind(1, d.id); };
-  ASSIGN_OR_RETURN(
-      const absl::Time from,
-      NextIntervalStart(database, "SELECT max(from_us) FROM deployment_intervals WHERE deployment_id=? HAVING count(*)",
-                        bind_id, d.open.from));
+  ASSIGN_OR_RETURN(const LastInterval last,
+                   ReadLastInterval(database,
+                                    "SELECT status, from_us, to_us FROM deployment_intervals WHERE deployment_id=?"
+                                    " ORDER BY from_us DESC LIMIT 1",
+                                    d.id));
+  const absl::Time from = std::max(d.open.from, last.successor);
   RETURN_IF_ERROR(RunBound(database,
                            "UPDATE deployment_intervals SET to_us=?2 WHERE deployment_id=?1 AND to_us IS NULL",
                            [&](sqlite::Statement& s) { s.Bind(1, d.id).Bind(2, from); }));
@@ -238,6 +285,21 @@ absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view depl
       database,
       "UPDATE deployments SET archived_us=?2, logs_enabled=1, application=NULL, application_version=NULL WHERE id=?1",
       [&](sqlite::Statement& s) { s.Bind(1, deployment_id).Bind(2, at); });
+}
+
+absl::StatusOr<DeploymentChoices> ReadDeploymentChoices(sqlite::Database& database, std::string_view deployment_id) {
+  ASSIGN_OR_RETURN(sqlite::Statement s,
+                   database.Prepare("SELECT logs_enabled, application, application_version FROM deployments"
+                                    " WHERE id=? AND archived_us IS NULL"));
+  ASSIGN_OR_RETURN(const bool row, s.Bind(1, deployment_id).Step());
+  if (!row) {
+    return MakeError(absl::StatusCode::kUnavailable, "DEPLOYMENT_NOT_STORED",
+                     "the deployment is not stored yet, or was removed just now; look again and repeat");
+  }
+  DeploymentChoices choices{.logs_enabled = s.Bool(0), .application = {}, .application_version = {}};
+  if (!s.IsNull(1)) choices.application = s.Text(1);
+  if (!s.IsNull(2)) choices.application_version = s.Text(2);
+  return choices;
 }
 
 absl::Status UpdateDeploymentChoices(sqlite::Database& database, std::string_view deployment_id,
@@ -267,6 +329,10 @@ absl::Status InsertToken(sqlite::Database& database, const StoredToken& t) {
 absl::Status MarkTokenRevoked(sqlite::Database& database, std::string_view id, absl::Time at) {
   return RunBound(database, "UPDATE tokens SET revoked_us=?2 WHERE id=?1 AND revoked_us IS NULL",
                   [&](sqlite::Statement& s) { s.Bind(1, id).Bind(2, at); });
+}
+
+absl::Status DeleteToken(sqlite::Database& database, std::string_view id) {
+  return RunBound(database, "DELETE FROM tokens WHERE id=?", [&](sqlite::Statement& s) { s.Bind(1, id); });
 }
 
 SecretHash AuditHash(const SecretHash& previous, const AuditRecord& record) {
@@ -317,7 +383,7 @@ absl::Status BeginRun(sqlite::Database& database, absl::Time started) {
 }
 
 absl::Status TouchRun(sqlite::Database& database, absl::Time started, absl::Time now) {
-  return RunBound(database, "UPDATE hub_runs SET alive_us=?2 WHERE started_us=?1",
+  return RunBound(database, "UPDATE hub_runs SET alive_us=max(alive_us, ?2) WHERE started_us=?1",
                   [&](sqlite::Statement& s) { s.Bind(1, started).Bind(2, now); });
 }
 

@@ -16,14 +16,24 @@ namespace muster::hub {
 
 // With its first interval. A taken name is ALREADY_EXISTS "TARGET_EXISTS".
 absl::Status InsertTarget(sqlite::Database& database, const StoredTarget& target);
-absl::Status UpdateTarget(sqlite::Database& database, std::string_view id, std::string_view name, bool metrics_enabled);
-// Marks it; the row stays so that its agent can be told TARGET_DELETED.
+struct TargetSettings {
+  std::string name;
+  bool metrics_enabled = true;
+};
+// What is absent stays. Returns what the target has now; NOT_FOUND "TARGET_NOT_FOUND" when it is deleted, also below.
+absl::StatusOr<TargetSettings> UpdateTarget(sqlite::Database& database, std::string_view id,
+                                            const std::optional<std::string>& name,
+                                            std::optional<bool> metrics_enabled);
+// Marks it and closes its history; the row stays so that its agent can be told TARGET_DELETED.
 absl::Status MarkTargetDeleted(sqlite::Database& database, std::string_view id, absl::Time at);
 
-// The current secret retires, `hash` takes its place; session counters start anew. Returns the new generation.
+// The current secret retires, `hash` takes its place; session counters start anew and the target is not connected.
+// Returns the new generation.
 absl::StatusOr<std::int64_t> RotateSecret(sqlite::Database& database, std::string_view id, const SecretHash& hash,
                                           absl::Time at);
 
+// Codes of one target that are remembered, so that a used one is told apart from a wrong one.
+inline constexpr int kKeptConnectCodes = 16;
 // Voids the target's other codes.
 absl::Status InsertConnectCode(sqlite::Database& database, const SecretHash& code, std::string_view target_id,
                                absl::Time now, absl::Time expires);
@@ -33,19 +43,22 @@ absl::StatusOr<std::string> FindConnectCode(sqlite::Database& database, const Se
 
 struct SessionOpening {
   std::string target_id;
+  // The secret that Hello showed.
+  std::int64_t secret_generation = 1;
   std::int64_t session_counter = 0;
   std::string identity_warning;
   std::string agent_version;
   types::v1::MachineFacts machine;
   absl::Time at;
 };
-// Keeps the counter and the facts, and voids the target's connect code.
+// Keeps the counter and the facts, and voids the target's connect code. Leaves no trace when the secret was rotated or
+// the target deleted since Hello: that session will be refused, and the new connect code must stay good.
 absl::Status RecordSessionOpening(sqlite::Database& database, const SessionOpening& opening);
 // The agent is known to hold this counter: one older is a clone or a disk rolled back.
 absl::Status ConfirmSessionCounter(sqlite::Database& database, std::string_view target_id, std::int64_t counter);
 
 // ---- history: each closes the open interval and opens the next. A time before the open interval's start (the hub's
-// wall clock was set back) is moved to just after it.
+// wall clock was set back) is moved to just after it. Nothing is recorded for a deleted target.
 
 struct TargetTransition {
   std::string target_id;
@@ -54,6 +67,7 @@ struct TargetTransition {
   std::string reason;
   std::optional<absl::Time> last_seen;
 };
+// The state that the open interval has already changes nothing but `last_seen`.
 absl::Status RecordTargetTransition(sqlite::Database& database, const TargetTransition& transition);
 // Closes the open intervals of a target and its deployments.
 absl::Status CloseTargetHistory(sqlite::Database& database, std::string_view target_id, absl::Time at);
@@ -67,6 +81,8 @@ struct DeploymentTransition {
 absl::Status RecordDeploymentTransition(sqlite::Database& database, const DeploymentTransition& transition);
 // Its history stays, what operators chose for it goes.
 absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view deployment_id, absl::Time at);
+// UNAVAILABLE "DEPLOYMENT_NOT_STORED" before its first transition was written, and when it is archived.
+absl::StatusOr<DeploymentChoices> ReadDeploymentChoices(sqlite::Database& database, std::string_view deployment_id);
 absl::Status UpdateDeploymentChoices(sqlite::Database& database, std::string_view deployment_id,
                                      const DeploymentChoices& choices);
 
@@ -74,6 +90,8 @@ absl::Status UpdateDeploymentChoices(sqlite::Database& database, std::string_vie
 
 absl::Status InsertToken(sqlite::Database& database, const StoredToken& token);
 absl::Status MarkTokenRevoked(sqlite::Database& database, std::string_view id, absl::Time at);
+// Forgets one that nobody can use any more. The audit log keeps what was done with it.
+absl::Status DeleteToken(sqlite::Database& database, std::string_view id);
 
 // Each entry's hash covers the one before it: SHA-256(previous hash, sequence, time, actor, action, subject, detail).
 absl::Status AppendAudit(sqlite::Database& database, const AuditRecord& record);
