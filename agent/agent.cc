@@ -59,7 +59,7 @@ AgentState InitialState(const DataDir& dir, const RunConfig& config) {
   // A counter belongs to its target.
   if (last.target_id == config.target_id) state.session_counter = last.session_counter;
   state.target_id = config.target_id;
-  state.hub = config.hub;
+  state.hub = config.hub.address;
   state.agent_version = kVersion;
   state.pid = getpid();
   state.start_time = Clock::System()->Now();
@@ -71,12 +71,12 @@ AgentState InitialState(const DataDir& dir, const RunConfig& config) {
 absl::Status RunAgent(const RunConfig& config) {
   ASSIGN_OR_RETURN(const DataDir dir, DataDir::Open(config.data_dir));
   if (const auto warning = SecretFileWarning(config.secret_file)) log::Warning("{}", *warning);
-  if (config.insecure) log::Warning("--insecure: the target secret and all reports travel unencrypted");
+  if (config.hub.insecure) log::Warning("--insecure: the target secret and all reports travel unencrypted");
 
   const AgentState state = InitialState(dir, config);
   StateKeeper keeper(&dir, Clock::System(), state);
   AgentHousekeeping housekeeping(config, &keeper, ServiceNotifier::FromEnvironment());
-  GrpcDialer dialer({.hub = config.hub, .ca_pem = config.ca_pem, .insecure = config.insecure});
+  GrpcDialer dialer({.hub = config.hub.address, .ca_pem = config.hub.ca_pem, .insecure = config.hub.insecure});
 
   std::unique_ptr<Observer> observer;
   const HostView host{.facts =
@@ -96,7 +96,7 @@ absl::Status RunAgent(const RunConfig& config) {
   observer = MakeObserver(config, &runner);
   housekeeping.set_observer(observer.get());
 
-  log::Info("muster-agent {} reports target {} to the hub {}", kVersion, config.target_id, config.hub);
+  log::Info("muster-agent {} reports target {} to the hub {}", kVersion, config.target_id, config.hub.address);
   std::thread signals([&runner] {
     WaitForTermination();
     log::Info("stopping: saying goodbye to the hub");

@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/config.h"
+#include "agent/doctor.h"
 #include "agent/status_command.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -24,6 +25,7 @@ Examples:
   muster-agent run --hub hub.example:7443 --target-id tgt_5c0f --target-secret-file /etc/muster/secret \
       --data-dir /var/lib/muster-agent --ca-file /etc/muster/ca.pem
   muster-agent status --data-dir /var/lib/muster-agent
+  muster-agent doctor --hub hub.example:7443 --ca-file /etc/muster/ca.pem
 )";
 
 struct StatusOptions {
@@ -35,31 +37,55 @@ void PrintError(const absl::Status& status) {
   fmt::print(stderr, "muster-agent: {} [{}]\n", MessageOf(status), ReasonOf(status));
 }
 
-CLI::App* AddRun(CLI::App* app, RawRunConfig* raw) {
-  CLI::App* run = app->add_subcommand("run", "Report this host until stopped");
-  run->add_option("--hub", raw->hub, "The hub's gRPC address")->type_name("HOST:PORT")->envname("MUSTER_AGENT_HUB");
-  run->add_option("--target-id", raw->target_id, "Which target this host is")
-      ->type_name("ID")
-      ->envname("MUSTER_AGENT_TARGET_ID");
-  run->add_option("--target-secret-file", raw->target_secret_file, "File with the target secret, watched for a new one")
+void AddHubOptions(CLI::App* command, RawRunConfig* raw) {
+  command->add_option("--hub", raw->hub, "The hub's gRPC address")->type_name("HOST:PORT")->envname("MUSTER_AGENT_HUB");
+  command->add_option("--ca-file", raw->ca_file, "PEM file with the CA that the hub's certificate must come from")
+      ->type_name("FILE")
+      ->envname("MUSTER_AGENT_CA_FILE");
+  command->add_flag("--insecure", raw->insecure, "No TLS: only for a hub that was started with --insecure");
+}
+
+void AddHostOptions(CLI::App* command, RawRunConfig* raw) {
+  command
+      ->add_option("--target-secret-file", raw->target_secret_file,
+                   "File with the target secret, watched for a new one")
       ->type_name("FILE")
       ->envname("MUSTER_AGENT_TARGET_SECRET_FILE");
-  run->add_option("--data-dir", raw->data_dir, "Folder for what the agent must remember")
+  command->add_option("--data-dir", raw->data_dir, "Folder for what the agent must remember")
       ->type_name("DIR")
       ->envname("MUSTER_AGENT_DATA_DIR");
-  run->add_option("--runtime", raw->runtime, "What runs the deployments: auto, docker, none")
+  command->add_option("--runtime", raw->runtime, "What runs the deployments: auto, docker, none")
       ->capture_default_str()
       ->envname("MUSTER_AGENT_RUNTIME");
-  run->add_option("--docker-socket", raw->docker_socket, "Socket of the Docker engine")
+  command->add_option("--docker-socket", raw->docker_socket, "Socket of the Docker engine")
       ->type_name("PATH")
       ->capture_default_str()
       ->envname("MUSTER_AGENT_DOCKER_SOCKET");
-  run->add_option("--ca-file", raw->ca_file, "PEM file with the CA that the hub's certificate must come from")
-      ->type_name("FILE")
-      ->envname("MUSTER_AGENT_CA_FILE");
-  run->add_flag("--insecure", raw->insecure, "No TLS: only for a hub that was started with --insecure");
+}
+
+void AddOutputOption(CLI::App* command, std::string* output) {
+  command->add_option("-o,--output", *output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+}
+
+CLI::App* AddRun(CLI::App* app, RawRunConfig* raw) {
+  CLI::App* run = app->add_subcommand("run", "Report this host until stopped");
+  AddHubOptions(run, raw);
+  run->add_option("--target-id", raw->target_id, "Which target this host is")
+      ->type_name("ID")
+      ->envname("MUSTER_AGENT_TARGET_ID");
+  AddHostOptions(run, raw);
   run->add_flag("--verbose", raw->verbose, "Log more");
   return run;
+}
+
+CLI::App* AddDoctor(CLI::App* app, RawRunConfig* raw, std::string* output) {
+  CLI::App* doctor = app->add_subcommand("doctor", "Try what run needs: exit code 0 when all is well, else 5");
+  AddHubOptions(doctor, raw);
+  AddHostOptions(doctor, raw);
+  AddOutputOption(doctor, output);
+  return doctor;
 }
 
 CLI::App* AddStatus(CLI::App* app, StatusOptions* options) {
@@ -68,9 +94,7 @@ CLI::App* AddStatus(CLI::App* app, StatusOptions* options) {
       ->type_name("DIR")
       ->envname("MUSTER_AGENT_DATA_DIR")
       ->required();
-  status->add_option("-o,--output", options->output, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+  AddOutputOption(status, &options->output);
   return status;
 }
 
@@ -100,6 +124,17 @@ int Status(const StatusOptions& options) {
   return IsConnected(*observed) ? kExitOk : kExitNegative;
 }
 
+int Doctor(const RawRunConfig& raw, const std::string& output) {
+  const auto findings = Examine(raw);
+  if (!findings.ok()) {
+    PrintError(findings.status());
+    return kExitUsage;
+  }
+  const std::string text = output == "json" ? DescribeFindingsAsJson(*findings) : DescribeFindings(*findings);
+  std::fputs(text.c_str(), stdout);
+  return AllGood(*findings) ? kExitOk : kExitNegative;
+}
+
 }  // namespace
 
 int RunCommandLine(int argc, char** argv) {
@@ -108,7 +143,9 @@ int RunCommandLine(int argc, char** argv) {
   app.require_subcommand(1);
   RawRunConfig raw;
   StatusOptions status_options;
+  std::string doctor_output = "table";
   const CLI::App* run = AddRun(&app, &raw);
+  const CLI::App* doctor = AddDoctor(&app, &raw, &doctor_output);
   AddStatus(&app, &status_options);
   try {
     app.parse(argc, argv);
@@ -116,7 +153,9 @@ int RunCommandLine(int argc, char** argv) {
     // CLI11's own codes start at 100; help and version are no errors.
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
-  return run->parsed() ? Run(raw) : Status(status_options);
+  if (run->parsed()) return Run(raw);
+  if (doctor->parsed()) return Doctor(raw, doctor_output);
+  return Status(status_options);
 }
 
 }  // namespace muster::agent

@@ -73,32 +73,39 @@ absl::StatusOr<std::string> ReadCa(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
-  RunConfig config;
-  ASSIGN_OR_RETURN(config.hub, ParseHub(raw.hub));
-  ASSIGN_OR_RETURN(config.target_id, ParseTargetId(raw.target_id));
-  ASSIGN_OR_RETURN(config.runtime, ParseRuntime(raw.runtime));
-  if (raw.data_dir.empty())
-    return Missing("--data-dir", "a folder that the agent may write, for example /var/lib/muster-agent");
-  if (raw.target_secret_file.empty()) {
-    return Missing("--target-secret-file", "the path of a file that holds the target secret");
-  }
+absl::StatusOr<HubAddress> FinalizeHub(const RawRunConfig& raw) {
+  HubAddress hub;
+  ASSIGN_OR_RETURN(hub.address, ParseHub(raw.hub));
   if (raw.insecure && !raw.ca_file.empty()) {
     return BadConfig(
         "CONTRADICTING_OPTIONS",
         "--ca-file asks for TLS and --insecure for none; leave out --insecure unless the hub runs with it");
   }
+  if (!raw.ca_file.empty()) {
+    ASSIGN_OR_RETURN(hub.ca_pem, ReadCa(raw.ca_file));
+  }
+  hub.insecure = raw.insecure;
+  return hub;
+}
+
+absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
+  RunConfig config;
+  ASSIGN_OR_RETURN(config.hub, FinalizeHub(raw));
+  ASSIGN_OR_RETURN(config.target_id, ParseTargetId(raw.target_id));
+  ASSIGN_OR_RETURN(config.runtime, ParseRuntime(raw.runtime));
+  if (raw.data_dir.empty()) {
+    return Missing("--data-dir", "a folder that the agent may write, for example /var/lib/muster-agent");
+  }
+  if (raw.target_secret_file.empty()) {
+    return Missing("--target-secret-file", "the path of a file that holds the target secret");
+  }
   if (raw.docker_socket.empty()) {
     return BadConfig("BAD_DOCKER_SOCKET", "--docker-socket is empty; give the path of the engine's socket");
-  }
-  if (!raw.ca_file.empty()) {
-    ASSIGN_OR_RETURN(config.ca_pem, ReadCa(raw.ca_file));
   }
   ASSIGN_OR_RETURN(config.secret, ReadSecretFile(raw.target_secret_file));
   config.secret_file = raw.target_secret_file;
   config.data_dir = raw.data_dir;
   config.docker_socket = raw.docker_socket;
-  config.insecure = raw.insecure;
   return config;
 }
 

@@ -25,20 +25,26 @@ struct RawRunConfig {
 
 enum class Runtime { kAuto, kDocker, kNone };
 
+struct HubAddress {
+  std::string address;  // "host:port"
+  std::string ca_pem;   // empty: the system's roots
+  bool insecure = false;
+};
+
 struct RunConfig {
-  std::string hub;  // "host:port"
+  HubAddress hub;
   std::string target_id;
   std::string secret_file;
   Secret secret;
   std::string data_dir;
   Runtime runtime = Runtime::kAuto;
   std::string docker_socket;
-  std::string ca_pem;  // empty: the system's roots
-  bool insecure = false;
 };
 
 // Reads the secret and the CA. Every error is one sentence that says what to do.
 absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw);
+// The part that says where the hub is.
+absl::StatusOr<HubAddress> FinalizeHub(const RawRunConfig& raw);
 
 }  // namespace muster::agent
 

@@ -32,16 +32,16 @@ class ConfigTest : public testing::Test {
 TEST_F(ConfigTest, AcceptsTheLeast) {
   const auto config = Finalize(raw_);
   ASSERT_TRUE(config.ok()) << MessageOf(config.status());
-  EXPECT_EQ(config->hub, "hub.example:7443");
+  EXPECT_EQ(config->hub.address, "hub.example:7443");
   EXPECT_EQ(config->secret.Reveal(), "mst_abc");
   EXPECT_EQ(config->runtime, Runtime::kAuto);
   EXPECT_EQ(config->docker_socket, "/var/run/docker.sock");
-  EXPECT_FALSE(config->insecure);
+  EXPECT_FALSE(config->hub.insecure);
 }
 
 TEST_F(ConfigTest, KeepsIpv6Brackets) {
   raw_.hub = "[::1]:7443";
-  EXPECT_EQ(Finalize(raw_)->hub, "[::1]:7443");
+  EXPECT_EQ(Finalize(raw_)->hub.address, "[::1]:7443");
 }
 
 TEST_F(ConfigTest, EachMistakeHasItsReasonAndNamesTheOption) {

@@ -15,7 +15,7 @@ bool IsConnected(const ObservedState& observed);
 // A few lines for people. `now` gives the ages.
 std::string DescribeState(const ObservedState& observed, absl::Time now);
 
-// One JSON document: docs/agent-state.md.
+// One JSON document: docs/agent.md.
 std::string DescribeStateAsJson(const ObservedState& observed);
 
 }  // namespace muster::agent

@@ -316,6 +316,13 @@ HubGauges RunningHub::Gauges() const {
   const HttpServerStats http = http_->stats();
   HubGauges gauges;
   gauges.open_sessions = static_cast<std::int64_t>(sessions_->open());
+  const absl::Status counted = store_->Read([&](sqlite::Database& database) -> absl::Status {
+    ASSIGN_OR_RETURN(const RowCounts counts, CountRows(database));
+    gauges.audit_entries = counts.audit_entries;
+    gauges.customer_organizations = counts.customers;
+    return absl::OkStatus();
+  });
+  if (!counted.ok()) log::Warning("rows could not be counted for /metrics: {}", MessageOf(counted));
   gauges.store_bytes = store_->SizeBytes();
   gauges.store_writable = store_->writer().Fault().ok();
   gauges.http_connections_open = static_cast<std::int64_t>(http.connections_open);

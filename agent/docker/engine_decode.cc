@@ -223,7 +223,10 @@ void DecodeHealth(const json& health, Container& container) {
   const bool passed = Int(At(log.back(), "ExitCode")) == 0;
   if (!passed) container.health_output = FirstLine(Text(At(log.back(), "Output")), kMaxHealthOutputBytes);
   for (auto check = log.rbegin(); check != log.rend() && (Int(At(*check, "ExitCode")) == 0) == passed; ++check) {
-    container.health_since = Time(At(*check, "End"));
+    const absl::Time end = Time(At(*check, "End"));
+    // The log goes on over restarts of the container.
+    if (end < container.started) break;
+    container.health_since = end;
   }
 }
 

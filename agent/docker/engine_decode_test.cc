@@ -64,6 +64,12 @@ TEST(DecodeInspect, ReadsWhatTheEngineSays) {
   EXPECT_FALSE(c->partial);
 }
 
+TEST(DecodeInspect, HealthChecksBeforeTheLastStartDoNotCount) {
+  const auto c = DecodeInspect(Replaced(kInspect, "2026-11-21T06:05:09.095770095Z", "2026-11-21T06:05:11Z"));
+  ASSERT_TRUE(c.ok());
+  EXPECT_EQ(c->health_since, T("2026-11-21T06:05:11.5Z"));
+}
+
 TEST(DecodeInspect, ConfigurationHashChangesWithConfigurationOnly) {
   const std::string hash = DecodeInspect(kInspect)->config_hash;
   EXPECT_FALSE(hash.empty());

@@ -1,4 +1,4 @@
-// AgentState as JSON: what docs/agent-state.md describes.
+// AgentState as JSON: what docs/agent.md describes.
 #include <fmt/format.h>
 
 #include <limits>

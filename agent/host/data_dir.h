@@ -1,5 +1,5 @@
 // The agent's folder on the host: taken by one agent at a time, holding what must survive a restart (state.json) and
-// what `muster-agent status` tells. Format: docs/agent-state.md.
+// what `muster-agent status` tells. Format: docs/agent.md.
 #ifndef MUSTER_AGENT_HOST_DATA_DIR_H_
 #define MUSTER_AGENT_HOST_DATA_DIR_H_
 

@@ -31,6 +31,8 @@ constexpr auto kSymptoms = std::to_array<Symptom>({
      "the other side does not speak TLS; check the port, or use --insecure for a hub without TLS"},
     {"WRONG_VERSION_NUMBER",
      "the other side does not speak TLS; check the port, or use --insecure for a hub without TLS"},
+    {"ALPN", "a web server answers there, not a hub's agent port; give --hub the hub's gRPC address"},
+    {"Failed parsing HTTP/2", "something else than a hub answers there; give --hub the hub's gRPC address"},
     // Also a hub whose CA was made anew under the old name: then OpenSSL speaks of a bad signature.
     {"Ssl handshake failed",
      "the TLS handshake failed: the hub's certificate is not from the CA in --ca-file, or this is not a Muster hub; "

@@ -199,7 +199,6 @@ class GrpcDialer::Impl {
   }
 
   std::unique_ptr<Link> Dial(std::shared_ptr<LinkEvents> events) {
-    Reap();
     auto channel = grpc::CreateCustomChannel(options_.hub, credentials_, ChannelArguments());
     auto call = std::make_shared<Call>(std::move(channel), options_.hub, std::move(events));
     auto entry = std::make_shared<Entry>();
@@ -226,12 +225,6 @@ class GrpcDialer::Impl {
     Reap();
   }
 
- private:
-  struct Entry {
-    std::shared_ptr<Call> call;
-    bool done = false;  // guarded by mutex_
-  };
-
   // Destroys what is done, here and not in a reaction, outside the lock.
   void Reap() {
     std::list<std::shared_ptr<Entry>> gone;
@@ -241,6 +234,12 @@ class GrpcDialer::Impl {
       if ((*current)->done) gone.splice(gone.end(), entries_, current);
     }
   }
+
+ private:
+  struct Entry {
+    std::shared_ptr<Call> call;
+    bool done = false;  // guarded by mutex_
+  };
 
   const GrpcDialerOptions options_;
   std::shared_ptr<grpc::ChannelCredentials> credentials_;
@@ -254,6 +253,8 @@ GrpcDialer::GrpcDialer(GrpcDialerOptions options) : impl_(std::make_unique<Impl>
 GrpcDialer::~GrpcDialer() { impl_->Drain(); }
 
 std::unique_ptr<Link> GrpcDialer::Dial(std::shared_ptr<LinkEvents> events) { return impl_->Dial(std::move(events)); }
+
+void GrpcDialer::Reap() { impl_->Reap(); }
 
 void GrpcDialer::Drain() { impl_->Drain(); }
 

@@ -21,13 +21,14 @@ struct GrpcDialerOptions {
   bool insecure = false;
 };
 
-// Dial and Drain come from one thread.
+// Dial, Reap and Drain come from one thread.
 class GrpcDialer : public Dialer {
  public:
   explicit GrpcDialer(GrpcDialerOptions options);
   // Drains; all links must be gone.
   ~GrpcDialer() override;
   std::unique_ptr<Link> Dial(std::shared_ptr<LinkEvents> events) override;
+  void Reap() override;
   void Drain() override;
 
  private:

@@ -40,6 +40,8 @@ class Dialer {
   virtual ~Dialer() = default;
   // A fresh connection. Returns before it stands; frames may be sent at once. `events` lives until OnClosed.
   virtual std::unique_ptr<Link> Dial(std::shared_ptr<LinkEvents> events) = 0;
+  // Frees what links that have told their end left behind, such as their connection. Cheap; called often.
+  virtual void Reap() = 0;
   // Blocks until every destroyed link has told its end: no events come afterwards.
   virtual void Drain() = 0;
 };

@@ -298,9 +298,11 @@ void SessionLogic::Farewell(const v1::Farewell& farewell, Moment now) {
   status_.last_farewell_message = CleanUtf8(farewell.message(), kMaxTextFromHub);
   status_.last_farewell_time = now.wall;
   std::string why = fmt::format("the hub ended the session with {}", status_.last_farewell_reason);
-  if (!status_.last_farewell_message.empty()) why += fmt::format(": {}", status_.last_farewell_message);
-  LogFailure(policy.level, policy.advice.empty() ? why : fmt::format("{}; {}", why, policy.advice),
-             kRepeatedFarewellLogInterval, delay, now);
+  // The hub's message says what to do; the agent's own advice stands in for it.
+  const std::string_view detail =
+      status_.last_farewell_message.empty() ? policy.advice : std::string_view(status_.last_farewell_message);
+  if (!detail.empty()) why += fmt::format(": {}", detail);
+  LogFailure(policy.level, why, kRepeatedFarewellLogInterval, delay, now);
   LoseLink(why, delay, now);
 }
 

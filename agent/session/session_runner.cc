@@ -55,6 +55,7 @@ void SessionRunner::Run() {
     housekeeping_->SessionIs(logic_.status());
     if (logic_.stopped()) break;
     housekeeping_->Alive(clock_->Monotonic());
+    dialer_->Reap();
     std::vector<Task> tasks;
     std::optional<Present> present;
     {

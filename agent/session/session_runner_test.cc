@@ -20,6 +20,7 @@ class FakeHub : public Dialer {
     }
     return std::make_unique<FakeLink>(this, std::move(events));
   }
+  void Reap() override {}
   void Drain() override {}
 
   void WaitForSecret(const std::string& secret) {

@@ -26,7 +26,7 @@ class WatchReader : public StreamHandler {
   }
   absl::Status OnBytes(std::string_view bytes) override {
     if (is_stream_) {
-      return parser_.Feed(bytes, [this](Envelope envelope) { return OnEnvelope(envelope); });
+      return parser_.Feed(bytes, [this](const Envelope& envelope) { return OnEnvelope(envelope); });
     }
     if (other_body_.size() < kMaxReplyBytes) other_body_ += bytes;
     return absl::OkStatus();

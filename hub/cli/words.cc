@@ -88,6 +88,7 @@ Span CountOf(const Entry<Enum>& entry, int count) {
 template <typename Entries>
 std::vector<std::string> WordsOf(const Entries& entries) {
   std::vector<std::string> words;
+  words.reserve(entries.size());
   for (const auto& entry : entries) words.emplace_back(entry.word);
   return words;
 }

@@ -192,7 +192,7 @@ std::shared_ptr<SessionHandle> Target::Rotate(const SecretHash& hash, std::int64
   stored_.confirmed_counter = 0;
   stored_.identity_warning.clear();
   std::shared_ptr<SessionHandle> handle = session_ ? session_->handle : nullptr;
-  if (session_) CloseSession(session_->number, "the target secret was rotated", {}, now);
+  if (session_) CloseSession(session_->number, "SECRET_ROTATED", {}, now);
   if (state() != types::TARGET_STATE_NOT_CONNECTED) {
     SetState(types::TARGET_STATE_NOT_CONNECTED, "the target secret was rotated", now.wall, events);
   }

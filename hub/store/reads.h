@@ -53,6 +53,12 @@ absl::StatusOr<FleetAt> ReadFleetAt(sqlite::Database& database, absl::Time at);
 // Newest first, with a sequence below `before`.
 absl::StatusOr<std::vector<AuditRecord>> ReadAudit(sqlite::Database& database, std::int64_t before, int limit);
 
+struct RowCounts {
+  std::int64_t customers = 0;
+  std::int64_t audit_entries = 0;
+};
+absl::StatusOr<RowCounts> CountRows(sqlite::Database& database);
+
 struct AuditVerdict {
   std::int64_t entries = 0;
   std::optional<std::int64_t> first_bad;

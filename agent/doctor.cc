@@ -1,0 +1,129 @@
+#include "agent/doctor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "agent/docker/docker_observer.h"
+#include "agent/host/data_dir.h"
+#include "agent/host/secret_file.h"
+#include "agent/link/grpc_dialer.h"
+#include "common/mutex.h"
+#include "common/status.h"
+#include "common/text.h"
+
+namespace muster::agent {
+namespace {
+
+// A connection attempt ends after 10 s; a hub that is there answers at once.
+constexpr absl::Duration kHubPatience = absl::Seconds(15);
+
+// The end of a stream on which nothing was said.
+class SilentCaller : public LinkEvents {
+ public:
+  void OnSent() override {}
+  void OnReadEnded() override {}
+  void OnFrame(v1::SessionResponse /*frame*/) override { Settle(absl::OkStatus()); }
+  void OnClosed(absl::Status status) override { Settle(std::move(status)); }
+
+  absl::Status Wait() {
+    MutexLock lock(&mutex_);
+    while (!outcome_.has_value()) {
+      if (!settled_.WaitFor(&mutex_, kHubPatience)) {
+        return absl::DeadlineExceededError(
+            "the connection stands, but nobody answers; check that this is a Muster hub");
+      }
+    }
+    return *outcome_;
+  }
+
+ private:
+  void Settle(absl::Status status) {
+    MutexLock lock(&mutex_);
+    if (!outcome_.has_value()) outcome_ = std::move(status);
+    settled_.NotifyAll();
+  }
+
+  Mutex mutex_;
+  CondVar settled_;
+  std::optional<absl::Status> outcome_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Name, TCP, TLS, trust and protocol in one: a stream is opened and closed without a Hello.
+Finding ExamineHub(const HubAddress& hub) {
+  GrpcDialer dialer({.hub = hub.address, .ca_pem = hub.ca_pem, .insecure = hub.insecure});
+  const auto caller = std::make_shared<SilentCaller>();
+  auto link = dialer.Dial(caller);
+  link->Receive();
+  link->HalfClose();
+  const absl::Status outcome = caller->Wait();
+  link.reset();
+  dialer.Drain();
+  if (!outcome.ok()) return {"hub", false, MessageOf(outcome)};
+  return {"hub", true,
+          fmt::format("{} answers {}", hub.address, hub.insecure ? "without TLS" : "over TLS and is trusted")};
+}
+
+Finding ExamineDocker(const RawRunConfig& raw) {
+  const DockerProbe probe = ProbeDocker(raw.docker_socket);
+  if (!probe.runtime.empty()) return {"docker", true, fmt::format("{} at {}", probe.runtime, raw.docker_socket)};
+  const bool wanted = raw.runtime == "docker" || probe.is_present;
+  if (wanted) return {"docker", false, probe.problem};
+  return {"docker", true, fmt::format("no engine at {}: a host without deployments", raw.docker_socket)};
+}
+
+Finding ExamineSecretFile(const std::string& path) {
+  const absl::StatusOr<Secret> secret = ReadSecretFile(path);
+  if (!secret.ok()) return {"secret-file", false, MessageOf(secret.status())};
+  if (const auto warning = SecretFileWarning(path)) return {"secret-file", false, *warning};
+  return {"secret-file", true, fmt::format("{} holds a target secret", path)};
+}
+
+Finding ExamineDataDir(const std::string& path) {
+  const absl::StatusOr<ObservedState> observed = ObserveState(path);
+  if (absl::IsNotFound(observed.status())) return {"data-dir", true, fmt::format("no agent has run with {} yet", path)};
+  if (!observed.ok()) return {"data-dir", false, MessageOf(observed.status())};
+  if (!observed->agent_running) return {"data-dir", true, fmt::format("no agent runs with {} now", path)};
+  const SessionStatus& session = observed->state.session;
+  if (session.connected) return {"data-dir", true, fmt::format("an agent is connected as {}", session.target_name)};
+  return {"data-dir", false, fmt::format("an agent runs and is not connected: {}", session.last_error)};
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Finding>> Examine(const RawRunConfig& raw) {
+  ASSIGN_OR_RETURN(const HubAddress hub, FinalizeHub(raw));
+  std::vector<Finding> findings = {ExamineHub(hub)};
+  if (raw.runtime != "none") findings.push_back(ExamineDocker(raw));
+  if (!raw.target_secret_file.empty()) findings.push_back(ExamineSecretFile(raw.target_secret_file));
+  if (!raw.data_dir.empty()) findings.push_back(ExamineDataDir(raw.data_dir));
+  return findings;
+}
+
+bool AllGood(const std::vector<Finding>& findings) {
+  return std::all_of(findings.begin(), findings.end(), [](const Finding& finding) { return finding.good; });
+}
+
+std::string DescribeFindings(const std::vector<Finding>& findings) {
+  std::string text;
+  for (const Finding& finding : findings) {
+    text += fmt::format("{} {:<12} {}\n", finding.good ? "● ok   " : "▲ wrong", finding.subject,
+                        EscapeControl(finding.text));
+  }
+  return text;
+}
+
+std::string DescribeFindingsAsJson(const std::vector<Finding>& findings) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Finding& finding : findings) {
+    list.push_back({{"subject", finding.subject}, {"good", finding.good}, {"text", finding.text}});
+  }
+  const nlohmann::json document = {{"good", AllGood(findings)}, {"findings", list}};
+  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace muster::agent
