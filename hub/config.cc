@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <system_error>
 
 #include "common/status.h"
 #include "hub/fleet/target_admin.h"
@@ -10,6 +11,10 @@
 
 namespace muster::hub {
 namespace {
+
+// What addresses consist of. They are printed into a command that customers paste into a root shell, so nothing that
+// means something there.
+constexpr char kPlainCharacters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:/_~%[]-";
 
 absl::Status BadFlag(std::string_view message) {
   return MakeError(absl::StatusCode::kInvalidArgument, "BAD_CONFIGURATION", message);
@@ -21,10 +26,16 @@ absl::StatusOr<std::string> ReadPublicUrl(const RawConfig& raw, const HostPort& 
   std::string url = raw.public_url;
   while (url.ends_with('/')) url.pop_back();
   const bool good = (url.starts_with("https://") || url.starts_with("http://")) && !HostOfUrl(url).empty() &&
-                    url.find_first_of(" \t\n'\"\\?#") == std::string::npos;
+                    url.find_first_not_of(kPlainCharacters) == std::string::npos;
   if (!good) {
     return BadFlag(fmt::format("--public-url \"{}\" is not a URL; write it like {}://hub.example.com:8080",
                                raw.public_url, scheme));
+  }
+  if (!raw.insecure && url.starts_with("http://")) {
+    return BadFlag(
+        fmt::format("--public-url \"{}\" is in clear, but this hub speaks TLS; write https://, or add "
+                    "--insecure for a hub that does not",
+                    raw.public_url));
   }
   return url;
 }
@@ -35,7 +46,9 @@ absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, cons
   Config config;
   if (raw.data_dir.empty())
     return BadFlag("--data-dir is needed: the folder for the database, keys and the admin token");
-  config.data_dir = std::filesystem::absolute(raw.data_dir).lexically_normal().string();
+  std::error_code error;
+  config.data_dir = std::filesystem::absolute(raw.data_dir, error).lexically_normal().string();
+  if (error) return BadFlag(fmt::format("--data-dir \"{}\": {}; give an absolute path", raw.data_dir, error.message()));
   auto grpc = ParseHostPort(raw.grpc_addr);
   if (!grpc.ok()) return Annotate(grpc.status(), "--grpc-addr");
   auto http = ParseHostPort(raw.http_addr);
@@ -48,7 +61,9 @@ absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, cons
   if (config.public_grpc_address.empty()) {
     config.public_grpc_address =
         HostPort{.host = HostOfUrl(config.public_url), .port = config.grpc_address.port}.ToString();
-  } else if (auto given = ParseHostPort(raw.public_grpc_addr); !given.ok() || given->host.empty()) {
+  } else if (auto given = ParseHostPort(raw.public_grpc_addr);
+             !given.ok() || given->host.empty() || given->port == 0 ||
+             raw.public_grpc_addr.find_first_not_of(kPlainCharacters) != std::string::npos) {
     return BadFlag(fmt::format("--public-grpc-addr \"{}\" is not an address; write it like hub.example.com:7443",
                                raw.public_grpc_addr));
   }

@@ -1,6 +1,9 @@
 #include "hub/api/fleet_handlers.h"
 
 #include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "common/status.h"
@@ -16,6 +19,10 @@ using namespace fleet::v1;  // NOLINT(google-build-using-namespace): this file i
 // A token limited to a customer sees that customer, whatever the request names.
 std::string EffectiveCustomer(const Caller& caller, const std::string& requested) {
   return caller.customer.empty() ? requested : caller.customer;
+}
+
+absl::Status Stopping() {
+  return MakeError(absl::StatusCode::kUnavailable, "HUB_STOPPING", "the hub is stopping; watch again when it is back");
 }
 
 // Cuts `items` to the page and names the next one.
@@ -373,48 +380,69 @@ FleetStatus FleetHandlers::Status(const Caller& caller, int target_limit) const 
   return status;
 }
 
+FleetHandlers::Told FleetHandlers::Look() const {
+  return {.version = deps_.fleet->version(),
+          .storing = deps_.store->writer().Fault().ok(),
+          .grace = deps_.fleet->GraceUntil(deps_.clock->Read()).has_value()};
+}
+
 void FleetHandlers::StartWatch(const Caller& caller, const WatchFleetRequest& request,
                                std::shared_ptr<StreamSink> sink) {
   if (absl::Status allowed = RequireRole(caller, ROLE_VIEWER); !allowed.ok()) return sink->Finish(allowed);
+  // Looked at before the status is made: a change in between is told again rather than missed.
+  auto watch = std::make_shared<Watch>(
+      Watch{.sink = sink, .caller = caller, .target_limit = request.target_limit(), .told = Look()});
   WatchFleetResponse response;
   *response.mutable_status() = Status(caller, request.target_limit());
-  sink->Write(response);
-  MutexLock lock(&mutex_);
-  watches_.push_back({.sink = std::move(sink), .caller = caller, .target_limit = request.target_limit()});
+  if (!sink->Write(response)) watch->told = {};
+  {
+    MutexLock lock(&mutex_);
+    if (!stopping_) {
+      watches_.push_back(std::move(watch));
+      return;
+    }
+  }
+  sink->Finish(Stopping());
 }
 
 void FleetHandlers::Tick() {
-  const std::int64_t version = deps_.fleet->version();
-  std::vector<Watch> watches;
-  bool changed = false;
+  std::vector<std::shared_ptr<Watch>> watches;
   {
     MutexLock lock(&mutex_);
-    std::erase_if(watches_, [](const Watch& watch) { return watch.sink->cancelled(); });
-    changed = std::exchange(told_version_, version) != version;
     watches = watches_;
   }
-  for (const Watch& watch : watches) {
-    if (!deps_.tokens->StillValid(watch.caller.token_id)) {
-      watch.sink->Finish(MakeError(absl::StatusCode::kUnauthenticated, "TOKEN_REVOKED",
-                                   "the API token was revoked or has expired while watching"));
-      continue;
+  if (watches.empty()) return;
+  const Told present = Look();
+  std::map<std::pair<std::string, int>, WatchFleetResponse> responses;
+  std::set<const Watch*> ended;
+  for (const std::shared_ptr<Watch>& watch : watches) {
+    if (watch->sink->cancelled()) {
+      ended.insert(watch.get());
+    } else if (!deps_.tokens->StillValid(watch->caller.token_id)) {
+      watch->sink->Finish(MakeError(absl::StatusCode::kUnauthenticated, "TOKEN_REVOKED",
+                                    "the API token was revoked or has expired while watching"));
+      ended.insert(watch.get());
+    } else if (watch->told != present) {
+      const auto [it, made] = responses.try_emplace({watch->caller.customer, watch->target_limit});
+      if (made) *it->second.mutable_status() = Status(watch->caller, watch->target_limit);
+      // What a slow reader did not take is offered again.
+      if (watch->sink->Write(it->second)) watch->told = present;
     }
-    if (!changed) continue;
-    WatchFleetResponse response;
-    *response.mutable_status() = Status(watch.caller, watch.target_limit);
-    watch.sink->Write(response);
   }
+  if (ended.empty()) return;
+  // `watches` keeps the sinks until the lock is released.
+  MutexLock lock(&mutex_);
+  std::erase_if(watches_, [&](const std::shared_ptr<Watch>& watch) { return ended.contains(watch.get()); });
 }
 
 void FleetHandlers::Stop() {
-  std::vector<Watch> watches;
+  std::vector<std::shared_ptr<Watch>> watches;
   {
     MutexLock lock(&mutex_);
+    stopping_ = true;
     watches.swap(watches_);
   }
-  for (const Watch& watch : watches) {
-    watch.sink->Finish(MakeError(absl::StatusCode::kUnavailable, "HUB_STOPPING", "the hub is stopping"));
-  }
+  for (const std::shared_ptr<Watch>& watch : watches) watch->sink->Finish(Stopping());
 }
 
 }  // namespace muster::hub

@@ -44,16 +44,24 @@ class FleetHandlers {
   const std::vector<UnaryMethod>& unary() const { return unary_; }
   const std::vector<StreamMethod>& streams() const { return streams_; }
 
-  // Once a second: watchers get the fleet when it changed.
+  // Once a second, from one thread: watchers get the fleet when it changed. Those who want the same share the work.
   void Tick() ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends all watches: the hub is stopping.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  // What a watcher was told last; anything else is news.
+  struct Told {
+    std::int64_t version = 0;
+    bool storing = true;
+    bool grace = false;
+    bool operator==(const Told&) const = default;
+  };
   struct Watch {
     std::shared_ptr<StreamSink> sink;
     Caller caller;
     int target_limit = 0;
+    Told told;  // of the thread that ticks, once in the list
   };
 
   void AddReads();
@@ -63,6 +71,7 @@ class FleetHandlers {
   void AddTokensAndAudit();
   void StartWatch(const Caller& caller, const fleet::v1::WatchFleetRequest& request, std::shared_ptr<StreamSink> sink)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  Told Look() const;
   fleet::v1::FleetStatus Status(const Caller& caller, int target_limit) const;
   // Adds a method that callers of `role` or above may use.
   template <typename Request, typename Response>
@@ -74,8 +83,8 @@ class FleetHandlers {
   std::vector<StreamMethod> streams_;
 
   Mutex mutex_;
-  std::vector<Watch> watches_ ABSL_GUARDED_BY(mutex_);
-  std::int64_t told_version_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::shared_ptr<Watch>> watches_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace muster::hub

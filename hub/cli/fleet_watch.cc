@@ -1,6 +1,7 @@
 #include "hub/cli/fleet_watch.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -24,17 +25,18 @@ bool WaitingHeals(const absl::Status& status) {
          status.code() == absl::StatusCode::kResourceExhausted;
 }
 
+std::string Joined(const std::vector<std::string>& facts) { return fmt::format("{}", fmt::join(facts, "\x1f")); }
+
 // Facts about a target that do not change by the mere passing of time.
 std::string TargetFacts(const fleet::v1::Target& target) {
-  return fmt::format("{}\x1f{}\x1f{}\x1f{}\x1f{}\x1f{}\x1f{}", static_cast<int>(target.state()), target.name(),
-                     target.session().id(), target.session_end().reason(), target.session_end().end_time().seconds(),
-                     target.observer_fault(), target.identity_warning());
+  return Joined({std::to_string(target.state()), target.name(), target.session().id(), target.session_end().reason(),
+                 std::to_string(target.session_end().end_time().seconds()), target.observer_fault(),
+                 target.identity_warning()});
 }
 
 std::string DeploymentFacts(const fleet::v1::Deployment& deployment) {
-  return fmt::format("{}\x1f{}\x1f{}\x1f{}\x1f{}\x1f{}", static_cast<int>(deployment.status()), deployment.name(),
-                     deployment.message(), deployment.application(), deployment.application_version(),
-                     deployment.revision());
+  return Joined({std::to_string(deployment.status()), deployment.name(), deployment.message(), deployment.application(),
+                 deployment.application_version(), deployment.revision()});
 }
 
 Spans ChangeLine(const std::string& time, const std::string& subject, Spans state, const Spans& before,

@@ -12,7 +12,7 @@ from harness.installed_host import InstalledHost
 
 @pytest.fixture(scope="module")
 def hub(folder, boxes):
-    hub = Hub(folder / "h", address="0.0.0.0", public_host=HUB_ADDRESS)
+    hub = Hub(folder / "h", bind="0.0.0.0", public_host=HUB_ADDRESS)
     yield hub
     hub.stop()
 

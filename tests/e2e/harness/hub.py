@@ -39,12 +39,13 @@ def _reason(details):
 
 
 class Hub:
-    def __init__(self, directory, address="127.0.0.1", public_host=None, start=True, extra=(), env=None):
+    def __init__(self, directory, bind="127.0.0.1", public_host=None, start=True, extra=(), env=None):
         self.dir = directory
         self.dir.mkdir(parents=True, exist_ok=True)
         self.data = self.dir / "hub"
-        self.address = address
-        self.public_host = public_host or address
+        self.bind = bind
+        self.address = "127.0.0.1"
+        self.public_host = public_host or self.address
         self.http_port, self.grpc_port, self.metrics_port = free_port(), free_port(), free_port()
         self.extra = list(extra)
         self.env = env or {}
@@ -56,8 +57,8 @@ class Hub:
     # ---- life
 
     def argv(self):
-        return [BIN / "muster-hub", "serve", "--data-dir", self.data, "--grpc-addr", f"{self.address}:{self.grpc_port}",
-                "--http-addr", f"{self.address}:{self.http_port}", "--public-url",
+        return [BIN / "muster-hub", "serve", "--data-dir", self.data, "--grpc-addr", f"{self.bind}:{self.grpc_port}",
+                "--http-addr", f"{self.bind}:{self.http_port}", "--public-url",
                 f"https://{self.public_host}:{self.http_port}", "--agent-binary", BIN / "muster-agent", *self.extra]
 
     def full_env(self):
