@@ -245,7 +245,7 @@ void ConnectRpc::Refuse(std::string_view method, int http_status, const absl::St
   responder->Send(ErrorResponse(http_status, status));
 }
 
-void ConnectRpc::RunUnary(const Method& method, std::shared_ptr<Call> call) {
+void ConnectRpc::RunUnary(const Method& method, const std::shared_ptr<Call>& call) {
   const std::unique_ptr<Message> request(method.request_prototype->New());
   const auto caller = call->Open(call->request.body, request.get());
   if (!caller.ok()) return call->Answer(caller.status(), nullptr);
@@ -257,7 +257,7 @@ void ConnectRpc::RunUnary(const Method& method, std::shared_ptr<Call> call) {
   });
 }
 
-void ConnectRpc::RunStream(const Method& method, std::shared_ptr<Call> call) {
+void ConnectRpc::RunStream(const Method& method, const std::shared_ptr<Call>& call) {
   const std::unique_ptr<Message> request(method.request_prototype->New());
   auto stream = std::make_shared<ConnectStream<Call>>(call);
   const std::weak_ptr<ConnectStream<Call>> weak = stream;

@@ -61,9 +61,9 @@ struct StreamMethod {
 
 template <typename Request, typename Response>
 UnaryMethod Unary(
-    std::string name,
+    const std::string& name,
     std::function<void(const Caller&, const Request&, std::function<void(absl::StatusOr<Response>)>)> handle) {
-  return {.name = std::move(name),
+  return {.name = name,
           .request_prototype = &Request::default_instance(),
           .handle = [handle = std::move(handle)](const Caller& caller, const google::protobuf::Message& request,
                                                  UnaryDone done) {
@@ -75,9 +75,9 @@ UnaryMethod Unary(
 }
 
 template <typename Request>
-StreamMethod Stream(std::string name,
+StreamMethod Stream(const std::string& name,
                     std::function<void(const Caller&, const Request&, std::shared_ptr<StreamSink>)> start) {
-  return {.name = std::move(name),
+  return {.name = name,
           .request_prototype = &Request::default_instance(),
           .start = [start = std::move(start)](const Caller& caller, const google::protobuf::Message& request,
                                               std::shared_ptr<StreamSink> sink) {
@@ -119,8 +119,8 @@ class ConnectRpc : public HttpHandler {
   };
 
   struct Call;
-  void RunUnary(const Method& method, std::shared_ptr<Call> call);
-  void RunStream(const Method& method, std::shared_ptr<Call> call);
+  void RunUnary(const Method& method, const std::shared_ptr<Call>& call);
+  void RunStream(const Method& method, const std::shared_ptr<Call>& call);
   void Refuse(std::string_view method, int http_status, const absl::Status& status, HttpResponder* responder);
 
   const ConnectRpcOptions options_;

@@ -23,7 +23,6 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 class FakeAuthenticator : public Authenticator {
  public:
@@ -61,7 +60,7 @@ class ConnectRpcTest : public ::testing::Test {
     using fleet::v1::WatchFleetRequest;
     rpc_.Add(Unary<GetTargetRequest, GetTargetResponse>(
         "GetTarget", [](const Caller& caller, const GetTargetRequest& request,
-                        std::function<void(absl::StatusOr<GetTargetResponse>)> done) {
+                        const std::function<void(absl::StatusOr<GetTargetResponse>)>& done) {
           if (request.target() == "none") {
             return done(MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "there is no target \"none\""));
           }
@@ -81,8 +80,8 @@ class ConnectRpcTest : public ::testing::Test {
     rpc_.Add(
         Unary<GetTargetRequest, GetTargetResponse>("Drop", [](const Caller&, const GetTargetRequest&, const auto&) {}));
     rpc_.Add(Unary<GetTargetRequest, GetTargetResponse>(
-        "Block",
-        [this](const Caller&, const GetTargetRequest&, std::function<void(absl::StatusOr<GetTargetResponse>)> done) {
+        "Block", [this](const Caller&, const GetTargetRequest&,
+                        const std::function<void(absl::StatusOr<GetTargetResponse>)>& done) {
           {
             MutexLock lock(&mutex_);
             ++blocked_;
@@ -146,7 +145,9 @@ class ConnectRpcTest : public ::testing::Test {
     const std::string all = client.ReadAll();
     const std::size_t split = all.find("\r\n\r\n");
     if (split == std::string::npos) return {};
-    return {.status = std::atoi(all.c_str() + 9), .head = all.substr(0, split), .body = all.substr(split + 4)};
+    return {.status = static_cast<int>(std::strtol(all.c_str() + 9, nullptr, 10)),
+            .head = all.substr(0, split),
+            .body = all.substr(split + 4)};
   }
 
   template <typename Condition>

@@ -41,8 +41,8 @@ absl::Status Unknown() {
 ConnectEndpoint::ConnectEndpoint(ConnectEndpointOptions options) : options_(std::move(options)) {}
 
 void ConnectEndpoint::AddTo(HttpRouter* router) {
-  router->Add("GET", kConnectPath, [this](HttpRequest request, std::unique_ptr<HttpResponder> responder) {
-    HandleConnect(std::move(request), std::move(responder));
+  router->Add("GET", kConnectPath, [this](const HttpRequest& request, std::unique_ptr<HttpResponder> responder) {
+    HandleConnect(request, std::move(responder));
   });
   router->Add("GET", "/download/", [this](HttpRequest request, std::unique_ptr<HttpResponder> responder) {
     HandleDownload(std::move(request), std::move(responder));
@@ -53,7 +53,7 @@ void ConnectEndpoint::Count(std::string_view result) const {
   if (options_.on_redeemed) options_.on_redeemed(result);
 }
 
-void ConnectEndpoint::HandleConnect(HttpRequest request, std::unique_ptr<HttpResponder> responder) {
+void ConnectEndpoint::HandleConnect(const HttpRequest& request, std::unique_ptr<HttpResponder> responder) {
   // A GET mints a secret and voids the one before; a HEAD from a link preview must not.
   if (request.head_only) return responder->Send(Refusal(405, "fetch the connect line with GET"));
   std::string code = request.path.substr(std::string_view(kConnectPath).size());

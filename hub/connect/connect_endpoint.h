@@ -61,7 +61,7 @@ class ConnectEndpoint {
   void AddTo(HttpRouter* router);
 
  private:
-  void HandleConnect(HttpRequest request, std::unique_ptr<HttpResponder> responder);
+  void HandleConnect(const HttpRequest& request, std::unique_ptr<HttpResponder> responder);
   void HandleDownload(HttpRequest request, std::unique_ptr<HttpResponder> responder);
   HttpResponse Redeem(const std::string& code, const std::string& peer);
   HttpResponse Failure(const absl::Status& status, const std::string& peer);

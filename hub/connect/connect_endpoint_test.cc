@@ -229,7 +229,7 @@ TEST_F(ConnectTest, AFailedMoveToAnotherTargetGoesBackToTheFirst) {
 TEST_F(ConnectTest, TheSupervisorStartsAgainWhatWasKilled) {
   ASSERT_EQ(Install().code, 0);
   const std::string json = AgentPid();
-  const int pid = std::atoi(json.c_str() + json.find(':') + 1);
+  const auto pid = static_cast<pid_t>(std::strtol(json.c_str() + json.find(':') + 1, nullptr, 10));
   ASSERT_GT(pid, 1);
   ASSERT_EQ(kill(pid, SIGKILL), 0);
   EXPECT_EQ(

@@ -18,10 +18,10 @@ struct HttpHeader {
 };
 
 struct HttpRequest {
-  std::string method;  // as sent: "GET", "POST"; HEAD arrives as "GET", the server leaves the body out
+  std::string method;      // as sent: "GET", "POST"; HEAD arrives as "GET", the server leaves the body out
   bool head_only = false;  // it was HEAD: for handlers whose GET has an effect
-  std::string path;    // percent-decoded, begins with '/', valid UTF-8 without control characters
-  std::string query;   // behind '?', not decoded
+  std::string path;        // percent-decoded, begins with '/', valid UTF-8 without control characters
+  std::string query;       // behind '?', not decoded
   std::vector<HttpHeader> headers;
   std::string body;
   std::string peer;  // the client's IP address

@@ -95,6 +95,7 @@ class HttpServer::Impl : public ConnectionHost {
         work_(net::make_work_guard(io_)),
         tls_(net::ssl::context::tls_server) {}
 
+  // NOLINTNEXTLINE(bugprone-exception-escape): join throws only for a thread that cannot be joined; these can.
   ~Impl() override { Stop(absl::ZeroDuration()); }
 
   absl::Status Start();
@@ -171,7 +172,7 @@ absl::Status HttpServer::Impl::Start() {
       // A free port taken for the first address of a name serves the others too.
       const Tcp::endpoint endpoint(entry.endpoint().address(), address_.port);
       if (!seen.insert(endpoint.address().to_string()).second) continue;
-      const absl::Status status = Listen(endpoint, false);
+      absl::Status status = Listen(endpoint, false);
       // "localhost" may resolve to ::1 on a machine without IPv6.
       if (!status.ok() && (listeners_.empty() && seen.size() == found.size())) return status;
       if (!status.ok() && ReasonOf(status) != "ADDRESS_UNUSABLE") return status;

@@ -21,7 +21,7 @@ constexpr char kFrontPage[] =
 
 }  // namespace
 
-void AddServicePages(HttpRouter* router, std::string version, std::function<absl::Status()> ready) {
+void AddServicePages(HttpRouter* router, const std::string& version, std::function<absl::Status()> ready) {
   router->Add("GET", "/", [version](const HttpRequest& /*request*/, const std::unique_ptr<HttpResponder>& responder) {
     responder->Send({.body = fmt::format(kFrontPage, version)});
   });

@@ -12,7 +12,7 @@
 namespace muster::hub {
 
 // `ready` must not block and is called on any thread; its message is shown to anybody who asks.
-void AddServicePages(HttpRouter* router, std::string version, std::function<absl::Status()> ready);
+void AddServicePages(HttpRouter* router, const std::string& version, std::function<absl::Status()> ready);
 
 }  // namespace muster::hub
 

@@ -75,7 +75,7 @@ class RawClient {
     std::string head = ReadUntil("\r\n\r\n");
     const std::size_t at = head.find("Content-Length: ");
     if (at == std::string::npos) return head;
-    return head + Read(static_cast<std::size_t>(std::atoll(head.c_str() + at + 16)));
+    return head + Read(static_cast<std::size_t>(std::strtoll(head.c_str() + at + 16, nullptr, 10)));
   }
 
  private:
