@@ -29,6 +29,12 @@ Refusal DeletedRefusal() {
   return {agent::v1::FAREWELL_REASON_TARGET_DELETED, "the target was deleted; uninstall this agent", {}};
 }
 
+// The agent remembers, and goes on reporting, a deployment of which nothing is left (docs/status-rules.md, "Gone").
+bool NothingIsLeft(const agent::v1::DeploymentState& report) {
+  return report.status() == types::DEPLOYMENT_STATUS_ERROR && report.resources().empty() &&
+         report.message() == kGoneMessage;
+}
+
 std::string Effective(const std::optional<std::string>& chosen, const std::string& reported) {
   return chosen.value_or(reported);
 }
@@ -255,6 +261,9 @@ void Target::ApplySnapshot(const agent::v1::DeploymentSnapshot& snapshot, const 
 
 void Target::ApplyReport(const agent::v1::DeploymentState& raw, absl::Time at, HistoryEvents& events) {
   agent::v1::DeploymentState report = CleanReport(raw);
+  const bool gone = NothingIsLeft(report);
+  // An operator removed it, or seven days have passed: it comes back with its containers, not with its obituary.
+  if (gone && !deployments_.contains(report.key())) return;
   auto [it, created] = deployments_.try_emplace(report.key());
   StoredDeployment& deployment = it->second;
   if (created) {
@@ -262,7 +271,8 @@ void Target::ApplyReport(const agent::v1::DeploymentState& raw, absl::Time at, H
     deployment.created = at;
   }
   if (created || deployment.report.revision() != report.revision()) deployment.revision_since = at;
-  deployment.gone_since.reset();
+  if (!gone) deployment.gone_since.reset();
+  if (gone && !deployment.gone_since) deployment.gone_since = at;
   deployment.report = std::move(report);
   Refresh(deployment, false, at, events);
 }

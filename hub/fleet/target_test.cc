@@ -225,6 +225,27 @@ TEST_F(TargetTest, DeploymentKeepsItsIdAcrossAbsenceAndRestart) {
   EXPECT_EQ(target_.Snapshot().deployments[0].id(), id);
 }
 
+TEST_F(TargetTest, DeploymentReportedAsGoneMayBeRemovedAndReturnsOnlyWithContainers) {
+  Connect(1);
+  const auto alive = TestDeployment("compose/shop", DEPLOYMENT_STATUS_RUNNING);
+  auto gone = TestDeployment("compose/shop", DEPLOYMENT_STATUS_ERROR);
+  gone.clear_resources();
+  gone.set_message("all containers are gone");
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {alive})));
+  const std::string id = target_.Snapshot().deployments[0].id();
+  EXPECT_FALSE(target_.MayForget(id));
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {gone})));
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_ERROR);
+  ASSERT_TRUE(target_.MayForget(id));
+  target_.Forget(id, clock_.Read(), events_);
+  ASSERT_FALSE(Beat(SnapshotBeat(3, 2, {gone})));
+  EXPECT_TRUE(target_.Snapshot().deployments.empty());
+  ASSERT_FALSE(Beat(SnapshotBeat(4, 3, {alive})));
+  ASSERT_EQ(target_.Snapshot().deployments.size(), 1u);
+  EXPECT_EQ(target_.Snapshot().deployments[0].id(), id);
+  EXPECT_FALSE(target_.MayForget(id));
+}
+
 TEST_F(TargetTest, OmittedDeploymentsAreNotGone) {
   Connect(1);
   ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
