@@ -9,7 +9,7 @@ namespace {
 
 class SystemClock : public Clock {
  public:
-  absl::Time Now() const override { return absl::Now(); }
+  absl::Time Now() const override { return absl::FromUnixMicros(absl::ToUnixMicros(absl::Now())); }
   Instant Monotonic() const override {
     timespec ts{};
     clock_gettime(CLOCK_MONOTONIC, &ts);

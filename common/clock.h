@@ -40,6 +40,7 @@ struct Moment {
 class Clock {
  public:
   virtual ~Clock() = default;
+  // In whole microseconds, as times are stored: a time is the same before and after a restart.
   virtual absl::Time Now() const = 0;
   virtual Instant Monotonic() const = 0;
   Moment Read() const { return Moment{.monotonic = Monotonic(), .wall = Now()}; }

@@ -73,8 +73,10 @@ class RunningHub : public Hub {
   ~RunningHub() override { Stop(); }
 
   absl::Status StartAll() {
-    RETURN_IF_ERROR(OpenStore());
+    RETURN_IF_ERROR(LockDataDir());
+    // Before the store: a hub that cannot serve must not leave a first start behind.
     RETURN_IF_ERROR(OpenTls());
+    RETURN_IF_ERROR(OpenStore());
     MakeParts();
     RETURN_IF_ERROR(StartHttp());
     RETURN_IF_ERROR(StartMetrics());
@@ -90,8 +92,9 @@ class RunningHub : public Hub {
   void Stop() override;
 
  private:
-  absl::Status OpenStore();
+  absl::Status LockDataDir();
   absl::Status OpenTls();
+  absl::Status OpenStore();
   void MakeParts();
   absl::Status StartHttp();
   absl::Status StartMetrics();
@@ -157,10 +160,14 @@ class RunningHub : public Hub {
   Ticker ticker_;
 };
 
-absl::Status RunningHub::OpenStore() {
+absl::Status RunningHub::LockDataDir() {
   RETURN_IF_ERROR(MakeDirectories(config_.data_dir, 0700));
   ASSIGN_OR_RETURN(DataDirLock lock, DataDirLock::Acquire(config_.data_dir));
   lock_.emplace(std::move(lock));
+  return absl::OkStatus();
+}
+
+absl::Status RunningHub::OpenStore() {
   ASSIGN_OR_RETURN(store_,
                    Store::Open(config_.data_dir + "/hub.db",
                                {.committed = [this](absl::Duration took,

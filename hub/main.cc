@@ -75,13 +75,18 @@ int main(int argc, char** argv) {
   muster::hub::RawConfig raw;
   CLI::App app(std::string(kExamples) + "\nThe hub of Muster: agents report here, operators ask here.", "muster-hub");
   app.set_version_flag("--version", std::string("muster-hub ") + muster::kVersion);
-  app.require_subcommand(1);
   CLI::App* serve = app.add_subcommand("serve", "Run the hub");
   AddServeOptions(*serve, raw);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  if (!serve->parsed()) {
+    std::fprintf(stderr,
+                 "muster-hub: say what to do: \"muster-hub serve --data-dir DIR\" runs the hub, --help tells "
+                 "more [BAD_CONFIGURATION]\n");
+    return kExitUsage;
   }
   return Serve(raw);
 }

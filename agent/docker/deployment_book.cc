@@ -173,6 +173,7 @@ Present DeploymentBook::Look(Moment now) {
   for (const auto& [key, members] : groups) {
     Memory& memory = deployments_[key];
     memory.gone_since.reset();
+    memory.state.set_gone(false);
     Judge(members, now, memory);
   }
   for (auto it = deployments_.begin(); it != deployments_.end();) {
@@ -184,6 +185,7 @@ Present DeploymentBook::Look(Moment now) {
     } else {
       if (!memory.gone_since.has_value()) memory.gone_since = now.monotonic;
       memory.state.clear_resources();
+      memory.state.set_gone(true);
       DeploymentVerdict gone = JudgeDeployment({});
       SetStatus(gone.status, std::move(gone.message), now.wall, false, now, memory);
       ++it;

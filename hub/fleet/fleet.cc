@@ -86,11 +86,7 @@ std::variant<Fleet::SessionKey, Refusal> Fleet::OpenSession(const Admission& adm
                                    .id = std::move(session_id),
                                    .peer = std::move(peer),
                                    .handle = std::move(handle),
-                                   .start = now.wall,
-                                   .round_trip = {},
-                                   .clock_skew = {},
-                                   .heartbeats = 0,
-                                   .digest = {}},
+                                   .start = now.wall},
                                   admission.opening, now, events);
     Record(std::move(events));
   }

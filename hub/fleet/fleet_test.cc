@@ -21,8 +21,8 @@ class FleetTest : public testing::Test {
   Fleet::SessionKey Connect(const std::string& id, const std::string& secret,
                             std::shared_ptr<FakeHandle> handle = std::make_shared<FakeHandle>()) {
     auto admitted = fleet_.Admit(TestHello(id, secret), clock_.Now());
-    auto opened = fleet_.OpenSession(std::get<Fleet::Admission>(admitted), "ses", "10.0.0.7:1", std::move(handle),
-                                     clock_.Read());
+    auto opened =
+        fleet_.OpenSession(std::get<Fleet::Admission>(admitted), "ses", "10.0.0.7:1", std::move(handle), clock_.Read());
     return std::get<Fleet::SessionKey>(opened);
   }
 
@@ -50,8 +50,8 @@ TEST_F(FleetTest, AdmissionNamesTheReason) {
 TEST_F(FleetTest, RotationBetweenAdmissionAndOpeningRefuses) {
   auto admitted = fleet_.Admit(TestHello("tgt_1", "mst_one"), clock_.Now());
   fleet_.Rotate("tgt_1", HashSecret("mst_new"), 2, clock_.Read());
-  auto opened = fleet_.OpenSession(std::get<Fleet::Admission>(admitted), "ses", "peer",
-                                   std::make_shared<FakeHandle>(), clock_.Read());
+  auto opened = fleet_.OpenSession(std::get<Fleet::Admission>(admitted), "ses", "peer", std::make_shared<FakeHandle>(),
+                                   clock_.Read());
   ASSERT_TRUE(std::holds_alternative<Refusal>(opened));
   EXPECT_EQ(std::get<Refusal>(opened).reason, agent::v1::FAREWELL_REASON_SECRET_ROTATED);
 }

@@ -29,12 +29,6 @@ Refusal DeletedRefusal() {
   return {agent::v1::FAREWELL_REASON_TARGET_DELETED, "the target was deleted; uninstall this agent", {}};
 }
 
-// The agent remembers, and goes on reporting, a deployment of which nothing is left (docs/status-rules.md, "Gone").
-bool NothingIsLeft(const agent::v1::DeploymentState& report) {
-  return report.status() == types::DEPLOYMENT_STATUS_ERROR && report.resources().empty() &&
-         report.message() == kGoneMessage;
-}
-
 std::string Effective(const std::optional<std::string>& chosen, const std::string& reported) {
   return chosen.value_or(reported);
 }
@@ -253,17 +247,21 @@ void Target::SetState(types::TargetState state, std::string reason, absl::Time a
 void Target::ApplySnapshot(const agent::v1::DeploymentSnapshot& snapshot, const Moment& now, HistoryEvents& events) {
   session_->digest = snapshot.digest();
   omitted_ = snapshot.omitted();
-  for (const agent::v1::DeploymentState& report : snapshot.deployments()) ApplyReport(report, now.wall, events);
-  // Deployments the agent could not list are not gone.
-  if (snapshot.omitted() == 0) MarkGone(snapshot, now.wall, events);
+  std::set<std::string, std::less<>> listed;
+  for (const agent::v1::DeploymentState& report : snapshot.deployments()) {
+    listed.insert(report.key());
+    ApplyReport(report, now.wall, events);
+  }
+  // Deployments that the agent could not list are neither gone nor ended.
+  if (snapshot.omitted() == 0) SettleUnlisted(listed, now.wall, events);
+  session_->listed = std::move(listed);
   ConfirmDeployments(now, events);
 }
 
 void Target::ApplyReport(const agent::v1::DeploymentState& raw, absl::Time at, HistoryEvents& events) {
+  // What an operator removed, or what was archived, does not return as gone.
+  if (raw.gone() && !deployments_.contains(raw.key())) return;
   agent::v1::DeploymentState report = CleanReport(raw);
-  const bool gone = NothingIsLeft(report);
-  // An operator removed it, or seven days have passed: it comes back with its containers, not with its obituary.
-  if (gone && !deployments_.contains(report.key())) return;
   auto [it, created] = deployments_.try_emplace(report.key());
   StoredDeployment& deployment = it->second;
   if (created) {
@@ -271,22 +269,34 @@ void Target::ApplyReport(const agent::v1::DeploymentState& raw, absl::Time at, H
     deployment.created = at;
   }
   if (created || deployment.report.revision() != report.revision()) deployment.revision_since = at;
-  if (!gone) deployment.gone_since.reset();
-  if (gone && !deployment.gone_since) deployment.gone_since = at;
+  const bool gone = report.gone();
   deployment.report = std::move(report);
+  if (gone) return MarkGone(deployment, at, events);
+  deployment.gone_since.reset();
   Refresh(deployment, false, at, events);
 }
 
-void Target::MarkGone(const agent::v1::DeploymentSnapshot& snapshot, absl::Time at, HistoryEvents& events) {
-  std::set<std::string_view> listed;
-  for (const agent::v1::DeploymentState& report : snapshot.deployments()) listed.insert(report.key());
-  for (auto& [key, deployment] : deployments_) {
-    if (deployment.gone_since || listed.contains(key)) continue;
-    deployment.gone_since = at;
-    deployment.report.set_status(types::DEPLOYMENT_STATUS_ERROR);
-    deployment.report.set_message(kGoneMessage);
-    deployment.report.clear_resources();
-    Refresh(deployment, false, at, events);
+void Target::MarkGone(StoredDeployment& deployment, absl::Time at, HistoryEvents& events) {
+  if (!deployment.gone_since) deployment.gone_since = at;
+  deployment.report.set_status(types::DEPLOYMENT_STATUS_ERROR);
+  deployment.report.set_message(kGoneMessage);
+  deployment.report.set_gone(true);
+  deployment.report.clear_resources();
+  Refresh(deployment, false, at, events);
+}
+
+void Target::SettleUnlisted(const std::set<std::string, std::less<>>& listed, absl::Time at, HistoryEvents& events) {
+  for (auto it = deployments_.begin(); it != deployments_.end();) {
+    StoredDeployment& deployment = it->second;
+    if (deployment.gone_since || listed.contains(it->first)) {
+      ++it;
+    } else if (session_->listed.contains(it->first)) {
+      events.push_back(DeploymentArchived{deployment.id, at});
+      it = deployments_.erase(it);
+    } else {
+      MarkGone(deployment, at, events);
+      ++it;
+    }
   }
 }
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,11 +63,13 @@ class Target {
     std::string peer;
     std::shared_ptr<SessionHandle> handle;
     absl::Time start;
-    std::optional<absl::Duration> round_trip;
-    std::optional<absl::Duration> clock_skew;
+    std::optional<absl::Duration> round_trip = {};
+    std::optional<absl::Duration> clock_skew = {};
     std::int64_t heartbeats = 0;
     // Of the last snapshot of this session.
-    std::optional<std::uint64_t> digest;
+    std::optional<std::uint64_t> digest = {};
+    // Keys of that snapshot.
+    std::set<std::string, std::less<>> listed = {};
   };
   // The session begins; returns the one it replaces.
   std::shared_ptr<SessionHandle> OpenSession(LiveSession session, const SessionOpening& opening, const Moment& now,
@@ -112,7 +115,10 @@ class Target {
   void SetState(types::v1::TargetState state, std::string reason, absl::Time at, HistoryEvents& events);
   void ApplySnapshot(const agent::v1::DeploymentSnapshot& snapshot, const Moment& now, HistoryEvents& events);
   void ApplyReport(const agent::v1::DeploymentState& report, absl::Time at, HistoryEvents& events);
-  void MarkGone(const agent::v1::DeploymentSnapshot& snapshot, absl::Time at, HistoryEvents& events);
+  void MarkGone(StoredDeployment& deployment, absl::Time at, HistoryEvents& events);
+  // Deployments that the snapshot does not list: those of the session's snapshot before ended in good order, others
+  // went while nobody told.
+  void SettleUnlisted(const std::set<std::string, std::less<>>& listed, absl::Time at, HistoryEvents& events);
   void ConfirmDeployments(const Moment& now, HistoryEvents& events);
   void MarkDeploymentsStale(absl::Time at, HistoryEvents& events);
   void ArchiveOldGone(absl::Time now, HistoryEvents& events);

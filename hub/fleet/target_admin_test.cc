@@ -245,7 +245,9 @@ TEST_F(TargetAdminTest, DeploymentIsDeletedOnlyWhenItIsGone) {
   Report(1, {TestDeployment("compose/shop", types::v1::DEPLOYMENT_STATUS_RUNNING)});
   const auto shop = fleet_->FindDeployment("one/shop", "");
   EXPECT_EQ(ReasonOf(admin_->DeleteDeployment(*shop, "root")), "DEPLOYMENT_IN_USE");
-  Report(2, {});
+  auto gone = TestDeployment("compose/shop", types::v1::DEPLOYMENT_STATUS_ERROR);
+  gone.set_gone(true);
+  Report(2, {gone});
   ASSERT_TRUE(admin_->DeleteDeployment(*shop, "root").ok());
   EXPECT_EQ(ReasonOf(fleet_->FindDeployment("one/shop", "").status()), "DEPLOYMENT_NOT_FOUND");
   EXPECT_TRUE(Stored().deployments.empty());

@@ -32,11 +32,7 @@ class TargetTest : public testing::Test {
                          .id = "ses",
                          .peer = "10.0.0.7:4711",
                          .handle = handle,
-                         .start = clock_.Now(),
-                         .round_trip = {},
-                         .clock_skew = {},
-                         .heartbeats = 0,
-                         .digest = {}},
+                         .start = clock_.Now()},
                         opening, clock_.Read(), events_);
     return handle;
   }
@@ -44,6 +40,11 @@ class TargetTest : public testing::Test {
     return target_.Heartbeat(session, heartbeat, clock_.Read(), events_);
   }
   void Tick() { target_.Tick(clock_.Read(), listening_since_, events_); }
+  static agent::v1::DeploymentState Gone(const std::string& key) {
+    auto state = TestDeployment(key, DEPLOYMENT_STATUS_ERROR);
+    state.set_gone(true);
+    return state;
+  }
   types::DeploymentStatus StatusOf(const std::string& name) const {
     for (const fleet::v1::Deployment& deployment : target_.Snapshot().deployments) {
       if (deployment.name() == name) return deployment.status();
@@ -178,13 +179,11 @@ TEST_F(TargetTest, ContractBreachesAreRefusedAndChangeNothing) {
       {"nothing about deployments", agent::v1::Heartbeat()},
       {"too many", SnapshotBeat(2, 9, many)},
       {"no key", SnapshotBeat(2, 9, {TestDeployment("", DEPLOYMENT_STATUS_HEALTHY)})},
-      {"the same key twice",
-       SnapshotBeat(2, 9,
-                    {TestDeployment("compose/a", DEPLOYMENT_STATUS_HEALTHY),
-                     TestDeployment("compose/a", DEPLOYMENT_STATUS_ERROR)})},
+      {"the same key twice", SnapshotBeat(2, 9,
+                                          {TestDeployment("compose/a", DEPLOYMENT_STATUS_HEALTHY),
+                                           TestDeployment("compose/a", DEPLOYMENT_STATUS_ERROR)})},
       {"stale is the hub's word", SnapshotBeat(2, 9, {TestDeployment("compose/a", DEPLOYMENT_STATUS_STALE)})},
-      {"unknown status",
-       SnapshotBeat(2, 9, {TestDeployment("compose/a", static_cast<types::DeploymentStatus>(99))})},
+      {"unknown status", SnapshotBeat(2, 9, {TestDeployment("compose/a", static_cast<types::DeploymentStatus>(99))})},
   };
   const auto before = events_.size();
   for (const auto& c : cases) {
@@ -212,38 +211,39 @@ TEST_F(TargetTest, StatusVersionAndRevisionChangesOpenIntervalsWordingDoesNot) {
   EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.application_version, "1.1");
 }
 
-TEST_F(TargetTest, DeploymentKeepsItsIdAcrossAbsenceAndRestart) {
+TEST_F(TargetTest, GoneDeploymentStaysUntilAnOperatorRemovesItAndReturnsWithItsId) {
   Connect(1);
   ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
   const std::string id = target_.Snapshot().deployments[0].id();
-  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {})));
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {Gone("compose/shop")})));
   EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_ERROR);
   EXPECT_EQ(target_.Snapshot().deployments[0].message(), "all containers are gone");
+  ASSERT_TRUE(target_.MayForget(id));
   target_.Forget(id, clock_.Read(), events_);
   EXPECT_TRUE(target_.Snapshot().deployments.empty());
-  ASSERT_FALSE(Beat(SnapshotBeat(3, 3, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_RUNNING)})));
+  ASSERT_FALSE(Beat(SnapshotBeat(3, 3, {Gone("compose/shop")})));
+  EXPECT_TRUE(target_.Snapshot().deployments.empty()) << "removed by an operator, it does not return as gone";
+  ASSERT_FALSE(Beat(SnapshotBeat(4, 4, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_RUNNING)})));
   EXPECT_EQ(target_.Snapshot().deployments[0].id(), id);
 }
 
-TEST_F(TargetTest, DeploymentReportedAsGoneMayBeRemovedAndReturnsOnlyWithContainers) {
+TEST_F(TargetTest, DeploymentUnlistedWithinASessionEndedInGoodOrder) {
   Connect(1);
-  const auto alive = TestDeployment("compose/shop", DEPLOYMENT_STATUS_RUNNING);
-  auto gone = TestDeployment("compose/shop", DEPLOYMENT_STATUS_ERROR);
-  gone.clear_resources();
-  gone.set_message("all containers are gone");
-  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {alive})));
-  const std::string id = target_.Snapshot().deployments[0].id();
-  EXPECT_FALSE(target_.MayForget(id));
-  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {gone})));
-  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_ERROR);
-  ASSERT_TRUE(target_.MayForget(id));
-  target_.Forget(id, clock_.Read(), events_);
-  ASSERT_FALSE(Beat(SnapshotBeat(3, 2, {gone})));
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("container/job", DEPLOYMENT_STATUS_RUNNING)})));
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {})));
   EXPECT_TRUE(target_.Snapshot().deployments.empty());
-  ASSERT_FALSE(Beat(SnapshotBeat(4, 3, {alive})));
-  ASSERT_EQ(target_.Snapshot().deployments.size(), 1u);
-  EXPECT_EQ(target_.Snapshot().deployments[0].id(), id);
-  EXPECT_FALSE(target_.MayForget(id));
+  EXPECT_EQ(Of<DeploymentArchived>().size(), 1u);
+}
+
+TEST_F(TargetTest, DeploymentUnlistedByANewSessionIsGone) {
+  Connect(1);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)}), 1));
+  Connect(2);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 2, {}), 2));
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_ERROR);
+  EXPECT_EQ(target_.Snapshot().deployments[0].message(), "all containers are gone");
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 3, {}), 2));
+  EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_ERROR);
 }
 
 TEST_F(TargetTest, OmittedDeploymentsAreNotGone) {
@@ -259,7 +259,7 @@ TEST_F(TargetTest, OmittedDeploymentsAreNotGone) {
 TEST_F(TargetTest, GoneDeploymentIsArchivedAfterSevenDays) {
   Connect(1);
   ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
-  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {})));
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {Gone("compose/shop")})));
   clock_.Advance(kArchiveGoneAfter - absl::Seconds(1));
   Tick();
   EXPECT_EQ(target_.Snapshot().deployments.size(), 1u);
@@ -270,16 +270,14 @@ TEST_F(TargetTest, GoneDeploymentIsArchivedAfterSevenDays) {
 }
 
 TEST_F(TargetTest, GoneDeploymentsAreBounded) {
-  Connect(1);
-  std::int64_t number = 0;
   for (int wave = 0; wave < 4; ++wave) {
+    Connect(wave + 1);
     std::vector<agent::v1::DeploymentState> batch;
     for (int i = 0; i < 500; ++i) {
-      batch.push_back(TestDeployment("container/" + std::to_string(wave) + "-" + std::to_string(i),
-                                     DEPLOYMENT_STATUS_RUNNING));
+      batch.push_back(
+          TestDeployment("container/" + std::to_string(wave) + "-" + std::to_string(i), DEPLOYMENT_STATUS_RUNNING));
     }
-    ++number;
-    ASSERT_FALSE(Beat(SnapshotBeat(number, static_cast<std::uint64_t>(number), batch)));
+    ASSERT_FALSE(Beat(SnapshotBeat(1, 1, batch), wave + 1));
     clock_.Advance(absl::Seconds(1));
     Tick();
   }
@@ -363,7 +361,7 @@ TEST_F(TargetTest, OnlyGoneOrUnreportedDeploymentsMayBeForgotten) {
   const std::string id = target_.Snapshot().deployments[0].id();
   EXPECT_FALSE(target_.MayForget(id));
   EXPECT_FALSE(target_.MayForget("dep_none"));
-  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {})));
+  ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {Gone("compose/shop")})));
   EXPECT_TRUE(target_.MayForget(id));
 }
 

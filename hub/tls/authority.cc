@@ -372,7 +372,7 @@ absl::StatusOr<ServerTls> LoadTls(const std::string& cert_file, const std::strin
   if (X509_check_private_key(cert.get(), key.get()) != 1) {
     return TlsError(
         absl::StatusCode::kFailedPrecondition, "TLS_KEY_MISMATCH",
-        fmt::format("the key {} does not belong to the certificate {}: name the pair that was issued together "
+        fmt::format("the key {} does not match the certificate {}: name the pair that was issued together "
                     "(the server's certificate comes first in the file)",
                     key_file, cert_file));
   }

@@ -163,7 +163,7 @@ TEST_F(LoadTlsTest, SaysWhatIsWrongAndWhatToDo) {
       {"text", "a/server.key", kNow, "TLS_CERTIFICATE_NOT_PEM", "openssl x509"},
       {"a/server.pem", "text", kNow, "TLS_KEY_NOT_PEM", "openssl pkey"},
       {"a/server.pem", "locked", kNow, "TLS_KEY_NOT_PEM", "pass phrase"},
-      {"a/server.pem", "b/server.key", kNow, "TLS_KEY_MISMATCH", "does not belong"},
+      {"a/server.pem", "b/server.key", kNow, "TLS_KEY_MISMATCH", "does not match"},
       {"a/server.pem", "a/server.key", kNow + 2000 * kDay, "TLS_CERTIFICATE_EXPIRED", "expired at"},
       {"a/server.pem", "a/server.key", kNow - 3 * kDay, "TLS_CERTIFICATE_NOT_YET_VALID", "clock"},
   };
