@@ -33,7 +33,9 @@ def test_three_projects_show_their_true_states(hub, engine):
     bad = hub.deployment("dock", "bad")
     assert "bad_app_1" in bad["message"] and "3" in bad["message"], bad["message"]
     assert "bad_other_1" not in bad["message"], "a container that is up is not at fault"
-    assert {row["name"]: row["state"] for row in bad["resources"]} == {"bad_app_1": "exited", "bad_other_1": "running"}
+    until("both containers are seen as they are", lambda: {
+        row["name"]: row["state"] for row in hub.deployment("dock", "bad")["resources"]
+    } == {"bad_app_1": "exited", "bad_other_1": "running"}, 5)
     assert bad["kind"] == "DEPLOYMENT_KIND_COMPOSE_PROJECT" and bad["customer"] == "Customer Seven"
 
 

@@ -86,7 +86,7 @@ def test_series_of_a_deleted_deployment_are_gone_at_the_next_scrape(hub, prometh
     row = hub.deployment("dock", "brief")
     until("its series are there", lambda: series(prometheus, row["id"]), 10, every=0.2)
     engine.compose("brief", {"app": {}}, "down")
-    hub.wait_status("dock", "brief", "error")
+    until("it is gone", lambda: "gone" in hub.deployment("dock", "brief")["message"], 10)
     hub.cli("deployment", "delete", "dock/brief", "--no-input")
     assert row["id"] not in hub.metrics()[1]
     time.sleep(2 * SCRAPE_S)

@@ -76,7 +76,7 @@ def test_reconnect_rotates_the_secret_and_the_history_goes_on(hub, host, engine,
 
     row = hub.target("plant")
     assert row["state"] == "TARGET_STATE_NOT_CONNECTED"
-    assert "rotated" in row["session_end"]["reason"], row["session_end"]
+    assert "SECRET_ROTATED" in row["session_end"]["reason"], row["session_end"]
     assert timestamp(row["session_end"]["end_time"]) - asked <= CLOSED_WITHIN_S
 
     # Whoever still has the old secret is told so, and stays outside.
