@@ -370,11 +370,10 @@ absl::StatusOr<ServerTls> LoadTls(const std::string& cert_file, const std::strin
                                 key_file));
   }
   if (X509_check_private_key(cert.get(), key.get()) != 1) {
-    return TlsError(
-        absl::StatusCode::kFailedPrecondition, "TLS_KEY_MISMATCH",
-        fmt::format("the key {} does not match the certificate {}: name the pair that was issued together "
-                    "(the server's certificate comes first in the file)",
-                    key_file, cert_file));
+    return TlsError(absl::StatusCode::kFailedPrecondition, "TLS_KEY_MISMATCH",
+                    fmt::format("the key {} does not match the certificate {}: name the pair that was issued together "
+                                "(the server's certificate comes first in the file)",
+                                key_file, cert_file));
   }
   RETURN_IF_ERROR(CheckValidity(cert.get(), cert_file, now));
   tls.key_pem = Secret(std::move(key_pem));
