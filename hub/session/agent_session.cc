@@ -197,7 +197,7 @@ void AgentSession::OnGoodbye(const agent::v1::Goodbye& goodbye) {
   sink_->Finish();
 }
 
-void AgentSession::OnPeerClosed(std::string why) {
+void AgentSession::OnPeerClosed(const std::string& why) {
   bool was_open = false;
   {
     MutexLock lock(&mutex_);

@@ -61,7 +61,7 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
 
   void OnFrame(const agent::v1::SessionRequest& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   // The agent closed its side or the connection broke; `why` is for people.
-  void OnPeerClosed(std::string why) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnPeerClosed(const std::string& why) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // SessionHandle
   void End(const Refusal& refusal) override ABSL_LOCKS_EXCLUDED(mutex_);

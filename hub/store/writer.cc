@@ -29,26 +29,21 @@ Writer::Writer(std::unique_ptr<sqlite::Database> database, Observer observer)
 
 Writer::~Writer() { Stop(); }
 
+absl::Status Writer::TryQueue(Operation& operation, Done& done) {
+  MutexLock lock(&mutex_);
+  if (stopping_) return Stopped();
+  if (failed_for_good_) return fault_;
+  if (queue_.size() >= kMaxQueue) {
+    return MakeError(absl::StatusCode::kResourceExhausted, "WRITER_BUSY",
+                     "the hub's disk does not keep up with what is to be stored; try again later");
+  }
+  queue_.push_back(Item{std::move(operation), std::move(done), absl::OkStatus()});
+  return absl::OkStatus();
+}
+
 void Writer::Submit(Operation operation, Done done) {
-  absl::Status refusal;
-  {
-    MutexLock lock(&mutex_);
-    if (stopping_) {
-      refusal = Stopped();
-    } else if (failed_for_good_) {
-      refusal = fault_;
-    } else if (queue_.size() >= kMaxQueue) {
-      refusal = MakeError(absl::StatusCode::kResourceExhausted, "WRITER_BUSY",
-                          "the hub's disk does not keep up with what is to be stored; try again later");
-    } else {
-      queue_.push_back(Item{std::move(operation), std::move(done), absl::OkStatus()});
-    }
-  }
-  if (refusal.ok()) {
-    wake_.NotifyOne();
-  } else {
-    done(refusal);
-  }
+  if (const absl::Status refusal = TryQueue(operation, done); !refusal.ok()) return done(refusal);
+  wake_.NotifyOne();
 }
 
 absl::Status Writer::Run(Operation operation, absl::AnyInvocable<void()> committed) {

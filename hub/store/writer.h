@@ -66,6 +66,8 @@ class Writer {
     absl::Status result;
   };
 
+  // Takes both only when it answers OK.
+  absl::Status TryQueue(Operation& operation, Done& done) ABSL_LOCKS_EXCLUDED(mutex_);
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<Item> NextBatch() ABSL_LOCKS_EXCLUDED(mutex_);
   void CommitBatch(std::vector<Item>& batch);

@@ -313,7 +313,7 @@ absl::Status UpdateDeploymentChoices(sqlite::Database& database, std::string_vie
 }
 
 absl::Status InsertToken(sqlite::Database& database, const StoredToken& t) {
-  const absl::Status inserted = RunBound(
+  absl::Status inserted = RunBound(
       database, "INSERT INTO tokens(id, name, hash, role, customer, created_us, expires_us) VALUES(?,?,?,?,?,?,?)",
       [&](sqlite::Statement& s) {
         s.Bind(1, t.id).Bind(2, t.name).BindBlob(3, t.hash.data(), t.hash.size()).Bind(4, t.role);
