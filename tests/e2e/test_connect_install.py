@@ -54,6 +54,7 @@ def test_script_is_plain_posix_sh(hub, folder):
     path = folder / "script.sh"
     path.write_text(script)
     run(["sh", "-n", path])
+    run(["shellcheck", "--shell=sh", path])
 
 
 def test_printed_command_connects_the_host_and_voids_its_code(hub, host, engine):
