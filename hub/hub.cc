@@ -95,6 +95,8 @@ class RunningHub : public Hub {
   absl::Status LockDataDir();
   absl::Status OpenTls();
   absl::Status OpenStore();
+  // Of the hub's own certificate; empty when a public authority's is used.
+  std::string Pin() const;
   void MakeParts();
   absl::Status StartHttp();
   absl::Status StartMetrics();
@@ -193,8 +195,9 @@ absl::Status RunningHub::OpenTls() {
   return absl::OkStatus();
 }
 
+std::string RunningHub::Pin() const { return tls_ && !tls_->ca_pem.empty() ? tls_->spki_sha256_base64 : ""; }
+
 void RunningHub::MakeParts() {
-  const std::string pin = tls_ && !tls_->ca_pem.empty() ? tls_->spki_sha256_base64 : "";
   history_ = std::make_unique<HistoryRecorder>(&store_->writer());
   fleet_ = std::make_unique<Fleet>(memory_.organization, std::move(memory_.targets), history_.get(), clock_->Read());
   admin_ = std::make_unique<TargetAdmin>(store_.get(), fleet_.get(), clock_);
@@ -221,8 +224,8 @@ void RunningHub::MakeParts() {
       .started = started_,
       .public_url = config_.public_url,
       .connect_command =
-          [this, pin](const Secret& code) {
-            return ConnectCommand({.public_url = config_.public_url, .spki_sha256_base64 = pin}, code.Reveal());
+          [this](const Secret& code) {
+            return ConnectCommand({.public_url = config_.public_url, .spki_sha256_base64 = Pin()}, code.Reveal());
           },
   });
   agent_binary_ =
@@ -250,6 +253,7 @@ absl::Status RunningHub::StartHttp() {
       .public_url = config_.public_url,
       .hub_grpc_address = config_.public_grpc_address,
       .ca_pem = tls_ ? tls_->ca_pem : "",
+      .spki_sha256_base64 = Pin(),
       .insecure = config_.insecure,
       .service = redeemer_.get(),
       .binary = agent_binary_.get(),

@@ -9,7 +9,7 @@
 
 namespace muster::agent {
 
-DockerObserver::DockerObserver(Options options, const Clock* clock, PresentSink* sink)
+DockerObserver::DockerObserver(const Options& options, const Clock* clock, PresentSink* sink)
     : http_(std::make_unique<BeastHttpClient>(options.socket_path)),
       loop_({.socket_path = options.socket_path,
              .relist_interval = options.relist_interval,

@@ -26,7 +26,7 @@ class DockerObserver {
     EngineClient::Deadlines deadlines;
   };
   // Clock and sink must outlive this. The sink is called on the observer's thread.
-  DockerObserver(Options options, const Clock* clock, PresentSink* sink);
+  DockerObserver(const Options& options, const Clock* clock, PresentSink* sink);
   // Stops.
   ~DockerObserver();
 

@@ -63,7 +63,7 @@ FleetHandlers::FleetHandlers(FleetHandlersDeps deps) : deps_(std::move(deps)) {
   AddTokensAndAudit();
   streams_.push_back(Stream<WatchFleetRequest>(
       "WatchFleet", [this](const Caller& caller, const WatchFleetRequest& request, std::shared_ptr<StreamSink> sink) {
-        StartWatch(caller, request, std::move(sink));
+        StartWatch(caller, request, sink);
       }));
 }
 
@@ -387,7 +387,7 @@ FleetHandlers::Told FleetHandlers::Look() const {
 }
 
 void FleetHandlers::StartWatch(const Caller& caller, const WatchFleetRequest& request,
-                               std::shared_ptr<StreamSink> sink) {
+                               const std::shared_ptr<StreamSink>& sink) {
   if (absl::Status allowed = RequireRole(caller, ROLE_VIEWER); !allowed.ok()) return sink->Finish(allowed);
   // Looked at before the status is made: a change in between is told again rather than missed.
   auto watch = std::make_shared<Watch>(

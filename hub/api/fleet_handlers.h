@@ -69,8 +69,8 @@ class FleetHandlers {
   void AddTargetWrites();
   void AddDeploymentWrites();
   void AddTokensAndAudit();
-  void StartWatch(const Caller& caller, const fleet::v1::WatchFleetRequest& request, std::shared_ptr<StreamSink> sink)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void StartWatch(const Caller& caller, const fleet::v1::WatchFleetRequest& request,
+                  const std::shared_ptr<StreamSink>& sink) ABSL_LOCKS_EXCLUDED(mutex_);
   Told Look() const;
   fleet::v1::FleetStatus Status(const Caller& caller, int target_limit) const;
   // Adds a method that callers of `role` or above may use.

@@ -367,7 +367,9 @@ TEST_F(FleetHandlersTest, UpdateAndDeleteDeployment) {
   DeleteDeploymentRequest remove;
   remove.set_deployment("shop");
   EXPECT_EQ(ReasonOf(Call<DeleteDeploymentResponse>("DeleteDeployment", remove).status()), "DEPLOYMENT_IN_USE");
-  Report(host.target_id(), {});
+  auto gone = TestDeployment("compose/shop", types::v1::DEPLOYMENT_STATUS_ERROR);
+  gone.set_gone(true);
+  Report(host.target_id(), {gone});
   EXPECT_TRUE(Call<DeleteDeploymentResponse>("DeleteDeployment", remove).ok());
   EXPECT_EQ(ReasonOf(Call<DeleteDeploymentResponse>("DeleteDeployment", remove).status()), "DEPLOYMENT_NOT_FOUND");
 }

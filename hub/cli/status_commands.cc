@@ -77,7 +77,7 @@ absl::Status At(const CommandContext& context, const AtArgs& args) {
 
 absl::Status Version(const CommandContext& context, const NoArgs& /*args*/) {
   fleet::v1::GetHubResponse hub;
-  const absl::Status asked = context.client().settings().token.empty()
+  absl::Status asked = context.client().settings().token.empty()
                                  ? absl::UnauthenticatedError("no token was given")
                                  : context.client().Call("GetHub", fleet::v1::GetHubRequest(), &hub);
   if (IsInterrupted(asked)) return asked;

@@ -248,9 +248,8 @@ FleetSnapshot Fleet::Snapshot(absl::Time now) const {
 absl::StatusOr<TargetSnapshot> Fleet::FindTarget(std::string_view id_or_name, std::string_view customer) const {
   for (const std::shared_ptr<Slot>& slot : AllSlots()) {
     MutexLock lock(&slot->mutex);
-    const Target& target = slot->target;
-    if (!Visible(target, customer)) continue;
-    if (target.id() == id_or_name || target.name() == id_or_name) return target.Snapshot();
+    if (!Visible(slot->target, customer)) continue;
+    if (slot->target.id() == id_or_name || slot->target.name() == id_or_name) return slot->target.Snapshot();
   }
   return TargetNotFound(id_or_name);
 }

@@ -14,7 +14,6 @@
 namespace muster::hub {
 namespace {
 
-using agent::v1::FarewellReason;
 namespace types = ::muster::types::v1;
 
 constexpr char kGoneMessage[] = "all containers are gone";

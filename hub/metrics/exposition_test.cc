@@ -313,7 +313,9 @@ TEST(Exposition, PassesPromtoolButForTheOneAcceptedName) {
   if (std::system("command -v promtool >/dev/null") != 0) GTEST_SKIP() << "skipped: promtool is not installed";
   const TempDir dir;
   ASSERT_TRUE(WriteFileAtomically(dir.path() + "/page", WriteExposition(SampleInput()), 0644).ok());
-  std::system(fmt::format("promtool check metrics <{0}/page >{0}/findings 2>&1", dir.path()).c_str());
+  const int outcome =
+      std::system(fmt::format("promtool check metrics <{0}/page >{0}/findings 2>&1", dir.path()).c_str());
+  EXPECT_TRUE(WIFEXITED(outcome));
   EXPECT_EQ(*ReadFile(dir.path() + "/findings"),
             "distr_organizations_total non-counter metrics should not have \"_total\" suffix\n");
 }
