@@ -73,8 +73,9 @@ void HistoryRecorder::OnWritten(const absl::Status& status, Batch& batch) {
     if (status.ok()) batch_limit_ = std::min(batch_limit_ * 2, kMaxPerOperation);
     if (drop) ++dropped_;
     more = !keep && !pending_.empty();
+    // Under the lock: who drained may destroy this as soon as the lock is free.
+    answered_.NotifyAll();
   }
-  answered_.NotifyAll();
   if (drop) log::Error("a history event could not be stored and is lost: {}", MessageOf(status));
   if (more) Flush();
 }

@@ -46,7 +46,7 @@ class HistoryRecorder : public HistorySink {
   // Events in one operation; the writer's batch bounds the transaction.
   static constexpr std::size_t kMaxPerOperation = 1000;
 
-  // Must outlive what it has submitted: stop the writer before destroying it.
+  // Must outlive what it has submitted: Drain, or stop the writer, before destroying it.
   explicit HistoryRecorder(Writer* writer, std::size_t max_pending = kMaxPending)
       : writer_(writer), max_pending_(max_pending) {}
 

@@ -42,16 +42,16 @@ absl::Status Writer::TryQueue(Operation& operation, Done& done) {
 }
 
 void Writer::Submit(Operation operation, Done done) {
-  if (const absl::Status refusal = TryQueue(operation, done); !refusal.ok()) return done(refusal);
+  if (absl::Status refusal = TryQueue(operation, done); !refusal.ok()) return done(std::move(refusal));
   wake_.NotifyOne();
 }
 
 absl::Status Writer::Run(Operation operation, absl::AnyInvocable<void()> committed) {
   std::promise<absl::Status> promise;
   std::future<absl::Status> result = promise.get_future();
-  Submit(std::move(operation), [&promise, &committed](const absl::Status& status) {
+  Submit(std::move(operation), [&promise, &committed](absl::Status status) {
     if (status.ok() && committed) committed();
-    promise.set_value(status);
+    promise.set_value(std::move(status));
   });
   return result.get();
 }
@@ -94,7 +94,7 @@ void Writer::Loop() {
     std::vector<Item> batch = NextBatch();
     if (batch.empty()) break;
     CommitBatch(batch);
-    for (Item& item : batch) item.done(item.result);
+    for (Item& item : batch) item.done(std::move(item.result));
     batch.clear();
     if (queued() == 0 || ++commits_since_checkpoint >= kCommitsBetweenCheckpoints) {
       commits_since_checkpoint = 0;

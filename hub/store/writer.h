@@ -27,7 +27,7 @@ class Writer {
   // Runs on the writer thread inside a transaction. A returned error rolls back this operation alone.
   using Operation = absl::AnyInvocable<absl::Status(sqlite::Database&)>;
   // Runs on the writer thread after the commit, or with the reason why nothing was stored. Must not block.
-  using Done = absl::AnyInvocable<void(const absl::Status&)>;
+  using Done = absl::AnyInvocable<void(absl::Status)>;
 
   // Operations in one transaction: a longer one makes the first caller wait without saving much (measured: 285k rows/s
   // at 1,000 a transaction, 115k at 100).
