@@ -78,8 +78,8 @@ absl::Status At(const CommandContext& context, const AtArgs& args) {
 absl::Status Version(const CommandContext& context, const NoArgs& /*args*/) {
   fleet::v1::GetHubResponse hub;
   absl::Status asked = context.client().settings().token.empty()
-                                 ? absl::UnauthenticatedError("no token was given")
-                                 : context.client().Call("GetHub", fleet::v1::GetHubRequest(), &hub);
+                           ? absl::UnauthenticatedError("no token was given")
+                           : context.client().Call("GetHub", fleet::v1::GetHubRequest(), &hub);
   if (IsInterrupted(asked)) return asked;
   if (context.json()) {
     std::string hub_json = "null";

@@ -47,8 +47,7 @@ class AgentSessionTest : public testing::Test {
   AgentSessionTest() {
     store_ = *Store::Open(dir_.path() + "/hub.db");
     StoredTarget target = TestTarget("tgt_1", "host-1", "mst_one");
-    EXPECT_TRUE(
-        store_->writer().Run([&](sqlite::Database& database) { return InsertTarget(database, target); }).ok());
+    EXPECT_TRUE(store_->writer().Run([&](sqlite::Database& database) { return InsertTarget(database, target); }).ok());
     history_ = std::make_unique<HistoryRecorder>(&store_->writer());
     fleet_ = std::make_unique<Fleet>("vendor", std::vector<StoredTarget>{target}, history_.get(), clock_.Read());
     counters_ = {.opened = [this] { Count("opened"); },
@@ -120,10 +119,11 @@ TEST_F(AgentSessionTest, WelcomesAfterTheOpeningIsCommitted) {
   EXPECT_EQ(welcome.target_name(), "host-1");
   EXPECT_EQ(welcome.settings().heartbeat_interval().seconds(), 5);
   std::vector<StoredTarget> stored;
-  ASSERT_TRUE(store_->Read([&](sqlite::Database& database) {
-                      stored = *LoadTargets(database);
-                      return absl::OkStatus();
-                    })
+  ASSERT_TRUE(store_
+                  ->Read([&](sqlite::Database& database) {
+                    stored = *LoadTargets(database);
+                    return absl::OkStatus();
+                  })
                   .ok());
   EXPECT_EQ(stored.at(0).session_counter, 1);
   EXPECT_EQ(stored.at(0).agent_version, "0.1.0");

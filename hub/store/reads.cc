@@ -255,9 +255,8 @@ absl::StatusOr<std::vector<AuditRecord>> ReadAudit(sqlite::Database& database, s
 
 absl::StatusOr<RowCounts> CountRows(sqlite::Database& database) {
   // Audit entries are numbered without gaps, so the last number is their count.
-  ASSIGN_OR_RETURN(sqlite::Statement s,
-                   database.Prepare("SELECT (SELECT count(*) FROM customers),"
-                                    " (SELECT coalesce(max(sequence), 0) FROM audit)"));
+  ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT (SELECT count(*) FROM customers),"
+                                                         " (SELECT coalesce(max(sequence), 0) FROM audit)"));
   RETURN_IF_ERROR(s.Step().status());
   return RowCounts{.customers = s.Int64(0), .audit_entries = s.Int64(1)};
 }

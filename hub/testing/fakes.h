@@ -50,10 +50,7 @@ inline StoredTarget TestTarget(const std::string& id, const std::string& name, c
   target.type = types::v1::TARGET_TYPE_DOCKER;
   target.created = absl::FromUnixSeconds(1'800'000'000);
   target.secret_hash = HashSecret(secret);
-  target.open = {.state = types::v1::TARGET_STATE_NOT_CONNECTED,
-                 .from = target.created,
-                 .to = {},
-                 .reason = "created"};
+  target.open = {.state = types::v1::TARGET_STATE_NOT_CONNECTED, .from = target.created, .to = {}, .reason = "created"};
   return target;
 }
 
