@@ -62,9 +62,8 @@ FleetHandlers::FleetHandlers(FleetHandlersDeps deps) : deps_(std::move(deps)) {
   AddDeploymentWrites();
   AddTokensAndAudit();
   streams_.push_back(Stream<WatchFleetRequest>(
-      "WatchFleet", [this](const Caller& caller, const WatchFleetRequest& request, std::shared_ptr<StreamSink> sink) {
-        StartWatch(caller, request, sink);
-      }));
+      "WatchFleet", [this](const Caller& caller, const WatchFleetRequest& request,
+                           const std::shared_ptr<StreamSink>& sink) { StartWatch(caller, request, sink); }));
 }
 
 void FleetHandlers::AddReads() {
