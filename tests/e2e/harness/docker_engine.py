@@ -4,10 +4,12 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import tarfile
 import threading
 import time
+from pathlib import Path
 
 from .base import Process, run, short_dir, until
 
@@ -113,9 +115,21 @@ class DockerEngine:
         if self.process.running():
             self.remove_all()
             self.process.stop(30)
-        run(["umount", "--recursive", "--quiet", self.dir / "data"], check=False)
-        run(["umount", "--recursive", "--quiet", self.dir / "exec"], check=False)
+        self._end_leftovers()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _end_leftovers(self):
+        """Shims of containers that were restarting when the engine ended, and the network namespaces it mounted."""
+        for entry in os.listdir("/proc"):
+            try:
+                words = Path("/proc", entry, "cmdline").read_bytes() if entry.isdigit() else b""
+                if words.startswith(b"/usr/bin/containerd-shim") and str(self.dir).encode() in words:
+                    os.kill(int(entry), signal.SIGKILL)
+            except OSError:
+                continue  # it has ended meanwhile
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for mount in sorted((m for m in mounts if m.startswith(f"{self.dir}/")), reverse=True):
+            run(["umount", "--lazy", mount], check=False)
 
 
 class EventLog:
