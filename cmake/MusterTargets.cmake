@@ -23,7 +23,8 @@ function(muster_test name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE muster_flags ${arg_DEPS} GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
+  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120
+    ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0")
 endfunction()
 
 # muster_fuzz(NAME SOURCES a_fuzz.cc ... [DEPS x ...]): a libFuzzer binary, built only with MUSTER_FUZZ.
@@ -35,6 +36,16 @@ function(muster_fuzz name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE muster_flags ${arg_DEPS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+endfunction()
+
+# muster_bench(NAME SOURCES a_bench.cc ... [DEPS x ...]): a Google Benchmark binary, where that library is installed.
+function(muster_bench name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  if(NOT benchmark_FOUND OR MUSTER_SANITIZE)
+    return()
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE muster_flags ${arg_DEPS} benchmark::benchmark)
 endfunction()
 
 # muster_proto(NAME PROTOS p.proto ... [GRPC] [DEPS x ...]): messages, or with GRPC the service stubs, of proto files.
@@ -61,6 +72,11 @@ function(muster_proto name)
   target_compile_features(${name} PUBLIC cxx_std_20)
   target_compile_options(${name} PRIVATE -fPIE)
   target_include_directories(${name} SYSTEM PUBLIC ${out})
+  if(MUSTER_SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # protobuf's map fields have one member more where the first is defined, and Debian's library is built without.
+    # libstdc++ derives the second from it, and needs it for its shared_ptr to be understood.
+    target_compile_options(${name} PUBLIC -U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1)
+  endif()
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf ${arg_DEPS})
   if(arg_GRPC)
     target_link_libraries(${name} PUBLIC gRPC::grpc++)

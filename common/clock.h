@@ -47,6 +47,9 @@ class Clock {
 
   // The machine's clocks; lives for ever.
   static const Clock* System();
+  // The same, but Monotonic() counts the time that the machine was suspended, from its boot (CLOCK_BOOTTIME). For what
+  // tells how long ago something was. Instants of the two do not mix.
+  static const Clock* SinceBoot();
 };
 
 }  // namespace muster

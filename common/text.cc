@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace muster {
@@ -74,6 +75,9 @@ void AppendEscaped(std::uint32_t c, std::string& out) {
 }  // namespace
 
 std::string CleanUtf8(std::string_view raw, std::size_t max_bytes) {
+  // Nearly everything that comes; taken over as it is.
+  const bool ascii = std::all_of(raw.begin(), raw.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  if (ascii && raw.size() <= max_bytes) return std::string(raw);
   std::string clean;
   std::size_t last_fit = 0;  // where a cut leaves room for the ellipsis
   for (std::size_t pos = 0; pos < raw.size();) {

@@ -11,6 +11,13 @@ namespace {
 
 constexpr int kBusyTimeoutMs = 5000;
 
+// A negative control of tests/fault: the build that does not sync must be caught there.
+#ifdef MUSTER_MUTANT_NO_SYNC
+#define MUSTER_SYNCHRONOUS "OFF"
+#else
+#define MUSTER_SYNCHRONOUS "FULL"
+#endif
+
 absl::Status HandleError(sqlite3* handle, std::string_view context) {
   return StatusFromSqlite(sqlite3_extended_errcode(handle), sqlite3_errmsg(handle), context);
 }
@@ -106,11 +113,12 @@ std::optional<absl::Time> Statement::OptionalTime(int column) const {
   return Time(column);
 }
 
-absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, OpenMode mode) {
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, OpenMode mode,
+                                                         const std::string& vfs) {
   const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     (mode == OpenMode::kWriter ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &handle, flags, vfs.empty() ? nullptr : vfs.c_str());
   std::unique_ptr<Database> database(new Database(handle));
   const std::string context = fmt::format("open database {}", path);
   if (code != SQLITE_OK) return StatusFromSqlite(code, sqlite3_errstr(code), context);
@@ -118,13 +126,29 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, mode == OpenMode::kReader ? 1 : 0, nullptr);
-  const absl::Status set_up = mode == OpenMode::kWriter
-                                  ? database->Execute(
-                                        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-                                        "PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF;")
-                                  : database->Execute("PRAGMA query_only=ON;");
-  if (!set_up.ok()) return Annotate(set_up, context);
+  if (absl::Status set_up = database->SetUp(mode); !set_up.ok()) return Annotate(set_up, context);
   return database;
+}
+
+absl::Status Database::SetUp(OpenMode mode) {
+  if (mode == OpenMode::kReader) return Execute("PRAGMA query_only=ON;");
+  // EXTRA until the file is a WAL database: a rollback journal that came back after a power cut would undo everything.
+  RETURN_IF_ERROR(Execute("PRAGMA synchronous=EXTRA; PRAGMA journal_mode=WAL; PRAGMA synchronous=" MUSTER_SYNCHRONOUS
+                          "; PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF;"));
+  return SettleLog();
+}
+
+absl::Status Database::SettleLog() {
+  int frames = 0;
+  const int code = sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_PASSIVE, &frames, nullptr);
+  if (code == SQLITE_BUSY) return absl::OkStatus();
+  if (code != SQLITE_OK) return HandleError(handle_, "checkpoint");
+  if (frames <= 0) return absl::OkStatus();
+  // Any commit does; this one changes nothing.
+  ASSIGN_OR_RETURN(const int version, UserVersion());
+  const std::string sql = fmt::format("PRAGMA user_version={}", version);
+  if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return HandleError(handle_, sql);
+  return absl::OkStatus();
 }
 
 Database::~Database() {
@@ -156,6 +180,12 @@ absl::StatusOr<int> Database::UserVersion() {
   ASSIGN_OR_RETURN(Statement statement, Prepare("PRAGMA user_version"));
   ASSIGN_OR_RETURN(const bool row, statement.Step());
   return row ? statement.Int(0) : 0;
+}
+
+absl::Status Database::LimitPages(std::int64_t pages) {
+  const std::string sql = fmt::format("PRAGMA max_page_count={}", pages);
+  if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) return HandleError(handle_, sql);
+  return absl::OkStatus();
 }
 
 absl::Status Database::Checkpoint() {

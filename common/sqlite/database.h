@@ -64,6 +64,7 @@ class Statement {
   absl::Status Run();
 
   // Columns are numbered from 0.
+  int Columns() const { return sqlite3_column_count(statement_); }
   bool IsNull(int column) const;
   std::int64_t Int64(int column) const;
   int Int(int column) const { return static_cast<int>(Int64(column)); }
@@ -91,7 +92,9 @@ enum class OpenMode {
 
 class Database {
  public:
-  static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, OpenMode mode);
+  // `vfs` names the file layer, for tests; SQLite's own when empty.
+  static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, OpenMode mode,
+                                                        const std::string& vfs = "");
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -104,6 +107,9 @@ class Database {
   // PRAGMA user_version, the schema's number.
   absl::StatusOr<int> UserVersion();
 
+  // The file never gets larger than this; writes beyond fail as on a full disk. Not below what it has.
+  absl::Status LimitPages(std::int64_t pages);
+
   // Moves the WAL's content into the file without waiting for readers. Writers only, outside a transaction.
   absl::Status Checkpoint();
 
@@ -112,6 +118,11 @@ class Database {
 
  private:
   explicit Database(sqlite3* handle) : handle_(handle) {}
+  absl::Status SetUp(OpenMode mode);
+  // A log that the run before left may hold commits whose sync failed: the system shows them, the disk does not have
+  // them, and no later sync brings them there. Moves all of it into the file and begins the log anew, so that nothing
+  // is told or built on what a power cut would take.
+  absl::Status SettleLog();
 
   sqlite3* const handle_;
   // Keyed by the literal's address; a statement has one user at a time.

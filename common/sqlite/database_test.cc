@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/files.h"
+#include "common/sqlite/testing/fault_vfs.h"
 #include "common/status.h"
 #include "common/testing/temp_dir.h"
 
@@ -70,6 +71,49 @@ TEST(Database, ConstraintIsAlreadyExists) {
   auto db = Database::Open(dir.path() + "/a.db", OpenMode::kWriter);
   ASSERT_TRUE((*db)->Execute("CREATE TABLE t(a INTEGER PRIMARY KEY) STRICT; INSERT INTO t VALUES(1)").ok());
   EXPECT_EQ((*db)->Execute("INSERT INTO t VALUES(1)").code(), absl::StatusCode::kAlreadyExists);
+}
+
+int CountRows(const std::string& path) {
+  auto db = Database::Open(path, OpenMode::kWriter);
+  if (!db.ok()) return -1;
+  auto count = (*db)->Prepare("SELECT count(*) FROM t");
+  return count.ok() && count->Step().value_or(false) ? count->Int(0) : -1;
+}
+
+// A commit whose sync failed looked committed to the next run, which built on it; a power cut then took both.
+TEST(Database, WhatIsThereAfterAFailedSyncStaysThere) {
+  TempDir dir;
+  FaultVfs vfs(dir.path());
+  const std::string path = dir.path() + "/a.db";
+  {
+    auto db = Database::Open(path, OpenMode::kWriter);
+    ASSERT_TRUE((*db)->Execute("CREATE TABLE t(a INTEGER) STRICT; INSERT INTO t VALUES(1)").ok());
+    // A frame's head and page, then the sync; a disk that fails for good keeps the end of the run from tidying up.
+    vfs.Arm({.kind = FaultKind::kIoError, .at_call = 3, .sticky = true});
+    ASSERT_FALSE((*db)->Execute("INSERT INTO t VALUES(2)").ok());
+    ASSERT_TRUE(vfs.struck());
+  }
+  vfs.Disarm();
+  const int seen = CountRows(path);
+  vfs.CutPower();
+  vfs.RestorePower(Unsynced::kLost, 1);
+  EXPECT_EQ(CountRows(path), seen);
+}
+
+// The rollback journal of the switch to a WAL came back after a power cut when a reader had made the WAL.
+TEST(Database, PowerCutUndoesNothingWhenAReaderCameFirst) {
+  TempDir dir;
+  FaultVfs vfs(dir.path());
+  const std::string path = dir.path() + "/a.db";
+  ASSERT_TRUE(Database::Open(path, OpenMode::kWriter).ok());
+  ASSERT_EQ(Database::Open(path, OpenMode::kReader).value()->UserVersion().value(), 0);
+  {
+    auto db = Database::Open(path, OpenMode::kWriter);
+    ASSERT_TRUE((*db)->Execute("CREATE TABLE t(a INTEGER) STRICT; INSERT INTO t VALUES(1)").ok());
+    vfs.CutPower();
+  }
+  vfs.RestorePower(Unsynced::kLost, 1);
+  EXPECT_EQ(CountRows(path), 1);
 }
 
 }  // namespace
