@@ -1,5 +1,6 @@
 #include "agent/agent.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <memory>
@@ -12,6 +13,9 @@
 #include "agent/host/own_use.h"
 #include "agent/host/secret_file.h"
 #include "agent/host/state_keeper.h"
+#include "agent/journal/journal.h"
+#include "agent/journal/presence.h"
+#include "agent/journal/recorder.h"
 #include "agent/link/grpc_dialer.h"
 #include "agent/make_observer.h"
 #include "agent/session/session_runner.h"
@@ -23,34 +27,69 @@
 namespace muster::agent {
 namespace {
 
+// Beyond, the session begins without what an earlier run recorded, and sends it when the file is open.
+constexpr absl::Duration kJournalOpening = absl::Seconds(2);
+constexpr absl::Duration kJournalStatusInterval = absl::Seconds(5);
+
 class AgentHousekeeping : public Housekeeping {
  public:
-  AgentHousekeeping(const RunConfig& config, StateKeeper* keeper, ServiceNotifier notifier)
-      : secret_(config.secret_file, config.secret), keeper_(keeper), notifier_(std::move(notifier)) {
+  struct Parts {
+    const Clock* clock;
+    StateKeeper* keeper;
+    Journal* journal;
+  };
+  AgentHousekeeping(const RunConfig& config, const Parts& parts, ServiceNotifier notifier)
+      : secret_(config.secret_file, config.secret), parts_(parts), notifier_(std::move(notifier)) {
     notifier_.Ready();
   }
 
-  // The observer is made after the session it publishes to.
+  // Both are made after the session that they publish to.
   void set_observer(Observer* observer) { observer_ = observer; }
+  void set_recorder(Recorder* recorder) { recorder_ = recorder; }
 
   std::optional<Secret> PollSecret() override { return secret_.Poll(); }
-  void KeepSessionCounter(std::int64_t counter) override { keeper_->KeepSessionCounter(counter); }
+  void KeepSessionCounter(std::int64_t counter) override { parts_.keeper->KeepSessionCounter(counter); }
   void SessionIs(const SessionStatus& status) override {
+    NotePresence(status);
     if (status.changes == told_changes_) return;
     told_changes_ = status.changes;
-    keeper_->Update(status);
+    parts_.keeper->Update(status);
     notifier_.Status(status.connected ? "connected" : status.last_error);
   }
-  void Alive(Instant now) override { notifier_.Alive(now); }
+  void Alive(Instant now) override {
+    notifier_.Alive(now);
+    if (now - journal_told_ < kJournalStatusInterval) return;
+    journal_told_ = now;
+    const v1::JournalDepth depth = parts_.journal->View().depth;
+    parts_.keeper->UpdateJournal({.records = depth.records(),
+                                  .bytes = depth.bytes(),
+                                  .dropped_total = depth.dropped_total(),
+                                  .poisoned_total = depth.poisoned_total(),
+                                  .fault = depth.fault()});
+  }
   void RelistIntervalChanged(absl::Duration interval) override { observer_->SetRelistInterval(interval); }
-  void Stopping() { notifier_.Stopping(); }
+  void Stopping() {
+    notifier_.Stopping();
+    for (v1::Record& record : presence_.Finish(parts_.clock->Read())) parts_.journal->Append(std::move(record));
+  }
 
  private:
+  void NotePresence(const SessionStatus& status) {
+    auto records = presence_.OnTick({.now = parts_.clock->Read(),
+                                     .connected = status.connected,
+                                     .heard_at = status.heard_at,
+                                     .observed = recorder_->TakeObserved()});
+    for (v1::Record& record : records) parts_.journal->Append(std::move(record));
+  }
+
   SecretFileWatch secret_;
-  StateKeeper* const keeper_;
+  const Parts parts_;
   ServiceNotifier notifier_;
   Observer* observer_ = nullptr;
+  Recorder* recorder_ = nullptr;
+  Presence presence_;
   std::uint64_t told_changes_ = 0;
+  Instant journal_told_;
 };
 
 AgentState InitialState(const DataDir& dir, const RunConfig& config) {
@@ -69,13 +108,26 @@ AgentState InitialState(const DataDir& dir, const RunConfig& config) {
 }  // namespace
 
 absl::Status RunAgent(const RunConfig& config) {
+  // SQLite makes files that everybody may read; what this process makes is nobody else's business.
+  umask(077);
   ASSIGN_OR_RETURN(const DataDir dir, DataDir::Open(config.data_dir));
   if (const auto warning = SecretFileWarning(config.secret_file)) log::Warning("{}", *warning);
   if (config.hub.insecure) log::Warning("--insecure: the target secret and all reports travel unencrypted");
 
   const AgentState state = InitialState(dir, config);
-  StateKeeper keeper(&dir, Clock::System(), state);
-  AgentHousekeeping housekeeping(config, &keeper, ServiceNotifier::FromEnvironment());
+  // The past is told by it, and a machine that slept has been silent.
+  const Clock* const clock = Clock::SinceBoot();
+  StateKeeper keeper(&dir, clock, state);
+  Journal journal({.path = dir.JournalPath(),
+                   .target_id = config.target_id,
+                   .boot_id = ReadHostFacts().boot_id,
+                   .epoch = NewEpoch(),
+                   .capacity_bytes = config.journal_bytes,
+                   .vfs = ""},
+                  clock);
+  journal.WaitUntilOpen(kJournalOpening);
+  AgentHousekeeping housekeeping(config, {.clock = clock, .keeper = &keeper, .journal = &journal},
+                                 ServiceNotifier::FromEnvironment());
   GrpcDialer dialer({.hub = config.hub.address, .ca_pem = config.hub.ca_pem, .insecure = config.hub.insecure});
 
   std::unique_ptr<Observer> observer;
@@ -89,11 +141,14 @@ absl::Status RunAgent(const RunConfig& config) {
                             hello.set_machine_id(facts.machine_id);
                             return hello;
                           },
-                      .use = ReadOwnUse};
+                      .use = ReadOwnUse,
+                      .records = &journal};
   SessionRunner runner(
       {.target_id = config.target_id, .secret = config.secret, .session_counter = state.session_counter}, host,
-      SystemUniform(), Clock::System(), &dialer, &housekeeping);
-  observer = MakeObserver(config, &runner);
+      SystemUniform(), clock, &dialer, &housekeeping);
+  Recorder recorder(clock, &journal, &runner);
+  housekeeping.set_recorder(&recorder);
+  observer = MakeObserver(config, &recorder);
   housekeeping.set_observer(observer.get());
 
   log::Info("muster-agent {} reports target {} to the hub {}", kVersion, config.target_id, config.hub.address);

@@ -76,6 +76,10 @@ CLI::App* AddRun(CLI::App* app, RawRunConfig* raw) {
       ->type_name("ID")
       ->envname("MUSTER_AGENT_TARGET_ID");
   AddHostOptions(run, raw);
+  run->add_option("--journal-bytes", raw->journal_bytes, "How much of the past may wait on the disk for the hub")
+      ->type_name("BYTES")
+      ->capture_default_str()
+      ->envname("MUSTER_AGENT_JOURNAL_BYTES");
   run->add_flag("--verbose", raw->verbose, "Log more");
   return run;
 }

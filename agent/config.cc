@@ -5,9 +5,14 @@
 #include <openssl/x509.h>
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "agent/host/secret_file.h"
+#include "agent/journal/journal_store.h"
 #include "common/address.h"
 #include "common/files.h"
 #include "common/status.h"
@@ -16,6 +21,8 @@ namespace muster::agent {
 namespace {
 
 constexpr std::size_t kMaxTargetIdBytes = 255;
+// More pages than SQLite can count is an error; this is far below.
+constexpr std::int64_t kMaxJournalBytes = std::int64_t{1} << 40;
 
 absl::Status BadConfig(std::string_view reason, std::string_view message) {
   return MakeError(absl::StatusCode::kInvalidArgument, reason, message);
@@ -53,6 +60,29 @@ absl::StatusOr<Runtime> ParseRuntime(const std::string& text) {
                      "--runtime kubernetes is not built into this version yet; use docker, none or auto");
   }
   return BadConfig("BAD_RUNTIME", fmt::format("--runtime \"{}\" is not known; use auto, docker or none", text));
+}
+
+// "1048576", "512KiB", "256MiB", "2GiB".
+std::optional<std::int64_t> ParseBytes(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || number < 0) return std::nullopt;
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  constexpr std::pair<std::string_view, int> kUnits[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+  for (const auto& [name, shift] : kUnits) {
+    if (unit != name) continue;
+    if (number > (std::numeric_limits<std::int64_t>::max() >> shift)) return std::nullopt;
+    return number << shift;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::int64_t> ParseJournalBytes(const std::string& text) {
+  const std::optional<std::int64_t> bytes = ParseBytes(text);
+  if (bytes.has_value() && *bytes >= kMinJournalBytes && *bytes <= kMaxJournalBytes) return *bytes;
+  return BadConfig(
+      "BAD_JOURNAL_BYTES",
+      fmt::format("--journal-bytes \"{}\" is not a size from 1MiB to 1024GiB; write for example 256MiB", text));
 }
 
 absl::StatusOr<std::string> ReadCa(const std::string& path) {
@@ -102,6 +132,7 @@ absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
   if (raw.docker_socket.empty()) {
     return BadConfig("BAD_DOCKER_SOCKET", "--docker-socket is empty; give the path of the engine's socket");
   }
+  ASSIGN_OR_RETURN(config.journal_bytes, ParseJournalBytes(raw.journal_bytes));
   ASSIGN_OR_RETURN(config.secret, ReadSecretFile(raw.target_secret_file));
   config.secret_file = raw.target_secret_file;
   config.data_dir = raw.data_dir;

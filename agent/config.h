@@ -3,6 +3,7 @@
 #ifndef MUSTER_AGENT_CONFIG_H_
 #define MUSTER_AGENT_CONFIG_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -19,6 +20,7 @@ struct RawRunConfig {
   std::string runtime = "auto";
   std::string docker_socket = "/var/run/docker.sock";
   std::string ca_file;
+  std::string journal_bytes = "256MiB";
   bool insecure = false;
   bool verbose = false;
 };
@@ -39,6 +41,7 @@ struct RunConfig {
   std::string data_dir;
   Runtime runtime = Runtime::kAuto;
   std::string docker_socket;
+  std::int64_t journal_bytes = 0;
 };
 
 // Reads the secret and the CA. Every error is one sentence that says what to do.

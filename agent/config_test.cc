@@ -37,6 +37,21 @@ TEST_F(ConfigTest, AcceptsTheLeast) {
   EXPECT_EQ(config->runtime, Runtime::kAuto);
   EXPECT_EQ(config->docker_socket, "/var/run/docker.sock");
   EXPECT_FALSE(config->hub.insecure);
+  EXPECT_EQ(config->journal_bytes, std::int64_t{256} * 1024 * 1024);
+}
+
+TEST_F(ConfigTest, ReadsSizesWithAndWithoutUnit) {
+  const std::vector<std::pair<std::string, std::int64_t>> cases = {
+      {"1048576", 1 << 20}, {"1024KiB", 1 << 20}, {"1MiB", 1 << 20}, {"3GiB", std::int64_t{3} << 30}};
+  for (const auto& [text, bytes] : cases) {
+    raw_.journal_bytes = text;
+    EXPECT_EQ(Finalize(raw_)->journal_bytes, bytes) << text;
+  }
+  for (const char* text : {"", "0", "1048575", "-1MiB", "256MB", "256 MiB", "MiB", "1MiBx", "9223372036854775807GiB",
+                           "99999999999999999999", "2048GiB", "1e9"}) {
+    raw_.journal_bytes = text;
+    EXPECT_EQ(ReasonOf(Finalize(raw_).status()), "BAD_JOURNAL_BYTES") << text;
+  }
 }
 
 TEST_F(ConfigTest, KeepsIpv6Brackets) {

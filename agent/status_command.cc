@@ -40,6 +40,12 @@ std::string DescribeState(const ObservedState& observed, absl::Time now) {
     text += fmt::format("  last farewell {}, {}: {}\n", EscapeControl(session.last_farewell_reason),
                         Ago(*session.last_farewell_time, now), EscapeControl(session.last_farewell_message));
   }
+  const JournalStatus& journal = state.journal;
+  text += fmt::format("  journal       {} records, {} bytes wait for the hub\n", journal.records, journal.bytes);
+  if (journal.dropped_total > 0 || journal.poisoned_total > 0) {
+    text += fmt::format("                {} were dropped, {} refused\n", journal.dropped_total, journal.poisoned_total);
+  }
+  if (!journal.fault.empty()) text += fmt::format("  journal fault {}\n", EscapeControl(journal.fault));
   return text;
 }
 

@@ -72,6 +72,11 @@ absl::StatusOr<AgentState> ParseAgentState(const std::string& text) {
   state.session.last_farewell_message = Text(json, "last_farewell_message");
   state.session.last_farewell_time = TimeOf(json, "last_farewell_time");
   state.session.last_error = Text(json, "last_error");
+  state.journal.records = Number(json, "journal_records");
+  state.journal.bytes = Number(json, "journal_bytes");
+  state.journal.dropped_total = Number(json, "journal_dropped_records_total");
+  state.journal.poisoned_total = Number(json, "journal_poisoned_records_total");
+  state.journal.fault = Text(json, "journal_fault");
   return state;
 }
 
@@ -86,7 +91,12 @@ std::string FormatAgentState(const AgentState& state) {
                {"target_name", state.session.target_name},
                {"last_farewell_reason", state.session.last_farewell_reason},
                {"last_farewell_message", state.session.last_farewell_message},
-               {"last_error", state.session.last_error}};
+               {"last_error", state.session.last_error},
+               {"journal_records", state.journal.records},
+               {"journal_bytes", state.journal.bytes},
+               {"journal_dropped_records_total", state.journal.dropped_total},
+               {"journal_poisoned_records_total", state.journal.poisoned_total},
+               {"journal_fault", state.journal.fault}};
   PutTime(&json, "start_time", state.start_time);
   PutTime(&json, "update_time", state.update_time);
   PutTime(&json, "last_ack_time", state.session.last_ack_time);

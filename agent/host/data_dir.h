@@ -13,6 +13,17 @@
 
 namespace muster::agent {
 
+// What the journal holds for the hub.
+struct JournalStatus {
+  std::int64_t records = 0;
+  std::int64_t bytes = 0;
+  std::int64_t dropped_total = 0;
+  std::int64_t poisoned_total = 0;
+  // Why records are in memory only now; empty: they are on the disk.
+  std::string fault;
+  friend bool operator==(const JournalStatus&, const JournalStatus&) = default;
+};
+
 struct AgentState {
   // Counter of the last Welcome, shown in the next Hello, for this target only.
   std::int64_t session_counter = 0;
@@ -23,6 +34,7 @@ struct AgentState {
   std::optional<absl::Time> start_time;
   std::optional<absl::Time> update_time;
   SessionStatus session;
+  JournalStatus journal;
 };
 
 // Unknown members are ignored, missing ones keep their default.
@@ -40,6 +52,7 @@ class DataDir {
 
   // The state of the last run. A broken file is moved aside to state.json.broken and counts as none.
   AgentState LoadState() const;
+  std::string JournalPath() const { return path_ + "/journal.db"; }
   // Atomic and durable; blocks on the disk. Callable from any thread, one at a time.
   absl::Status SaveState(const AgentState& state) const;
 

@@ -37,6 +37,14 @@ void StateKeeper::Update(const SessionStatus& status) {
   wake_.NotifyOne();
 }
 
+void StateKeeper::UpdateJournal(const JournalStatus& journal) {
+  MutexLock lock(&mutex_);
+  if (journal == state_.journal) return;
+  state_.journal = journal;
+  changed_ = true;
+  wake_.NotifyOne();
+}
+
 void StateKeeper::KeepSessionCounter(std::int64_t counter) {
   {
     MutexLock lock(&mutex_);

@@ -25,6 +25,8 @@ class StateKeeper {
 
   // Thread-safe. Cheap when `status.changes` is as before.
   void Update(const SessionStatus& status);
+  // Thread-safe; written like an ack.
+  void UpdateJournal(const JournalStatus& journal);
   // Thread-safe; durable when it returns, or logged why not.
   void KeepSessionCounter(std::int64_t counter);
 

@@ -1,15 +1,67 @@
-// SessionLogic's heartbeats and goodbyes: what is sent within a session, and when.
+// SessionLogic's heartbeats, records and goodbyes: what is sent within a session, and when.
 #include <algorithm>
 #include <utility>
 
 #include "agent/session/session_logic.h"
+#include "common/log.h"
+#include "common/text.h"
 #include "common/time_format.h"
 
 namespace muster::agent {
 
-void SessionLogic::SendHeartbeatIfDue(Moment now) {
-  if (phase_ != Phase::kWelcomed || send_in_flight_ || now.monotonic < HeartbeatDueAt()) return;
-  SendFrame(NextHeartbeat(now));
+void SessionLogic::SendWhatIsDue(Moment now) {
+  if (phase_ != Phase::kWelcomed) return;
+  if (!send_in_flight_ && now.monotonic >= HeartbeatDueAt()) SendFrame(NextHeartbeat(now));
+  if (!MaySendRecords()) return;
+  if (!send_in_flight_) {
+    if (auto batch = replay_.NextBatch(now)) {
+      v1::SessionRequest frame;
+      *frame.mutable_record_batch() = *std::move(batch);
+      SendFrame(frame);
+    }
+  }
+  // The next one is fetched while the transport is busy with this one.
+  if (const auto request = replay_.NextRead(now)) output_->ReadRecords(*request);
+}
+
+// A hub that has not seen the present yet is not bothered with the past.
+bool SessionLogic::MaySendRecords() const { return host_.records != nullptr && session_.last_number > 0; }
+
+void SessionLogic::OnRecordsChanged(Moment now) {
+  if (phase_ != Phase::kWelcomed || host_.records == nullptr) return;
+  replay_.SetLanes(host_.records->View().lanes);
+  SendWhatIsDue(now);
+}
+
+void SessionLogic::OnRecords(v1::RecordBatch batch, Moment now) {
+  replay_.OnRecords(std::move(batch), now);
+  SendWhatIsDue(now);
+}
+
+void SessionLogic::FillPositions(v1::Hello* hello) {
+  if (host_.records == nullptr) return;
+  const RecordsView view = host_.records->View();
+  hello->set_journal_epoch(view.epoch);
+  replay_.SetLanes(view.lanes);
+  session_.positions = replay_.Positions();
+  for (const v1::LanePosition& position : session_.positions) *hello->add_journal_positions() = position;
+}
+
+void SessionLogic::BeginReplay(const v1::Welcome& welcome) {
+  if (host_.records == nullptr) return;
+  replay_.SetLanes(host_.records->View().lanes);
+  const std::vector<v1::LanePosition> applied = replay_.Begin(session_.positions, welcome);
+  if (!applied.empty()) host_.records->Resume(applied);
+}
+
+void SessionLogic::BatchAcknowledged(const v1::BatchAck& ack, Moment now) {
+  auto known = replay_.OnAck(ack, now);
+  if (!known.has_value()) return;
+  for (v1::RefusedRecord& refused : *known->mutable_refused()) {
+    refused.set_reason(CleanUtf8(refused.reason(), kMaxMessageBytes));
+    log::Warning("the hub refuses record {} for good: {}", refused.sequence(), refused.reason());
+  }
+  host_.records->Acknowledge(*known);
 }
 
 Instant SessionLogic::HeartbeatDueAt() const {
@@ -34,6 +86,7 @@ v1::SessionRequest SessionLogic::NextHeartbeat(Moment now) {
   heartbeat.set_cpu_seconds(std::max(0.0, use.cpu_seconds_total - cpu_seconds_reported_));
   heartbeat.set_resident_bytes(use.resident_bytes);
   cpu_seconds_reported_ = use.cpu_seconds_total;
+  if (host_.records != nullptr) *heartbeat.mutable_journal() = host_.records->View().depth;
   if (session_.round_trip.has_value()) *heartbeat.mutable_round_trip() = ToProto(*session_.round_trip);
   if (session_.clock_skew.has_value()) *heartbeat.mutable_clock_skew() = ToProto(*session_.clock_skew);
 

@@ -66,7 +66,7 @@ void SessionLogic::OnPresent(const Present& present, Moment now) {
   observed_ = true;
   fault_ = present.fault;
   if (!fault_.has_value()) snapshot_ = MakeSnapshot(present);
-  SendHeartbeatIfDue(now);
+  SendWhatIsDue(now);
 }
 
 void SessionLogic::OnSecretChanged(Secret secret, Moment now) {
@@ -104,7 +104,7 @@ void SessionLogic::OnSent(Moment now) {
   if (phase_ == Phase::kClosing) {
     SendGoodbyeIfPossible();
   } else {
-    SendHeartbeatIfDue(now);
+    SendWhatIsDue(now);
   }
 }
 
@@ -122,7 +122,7 @@ void SessionLogic::OnFrame(const v1::SessionResponse& frame, Moment now) {
     case Phase::kStopped:
       return;
   }
-  SendHeartbeatIfDue(now);
+  SendWhatIsDue(now);
 }
 
 void SessionLogic::OnReadEnded(Moment now) { read_ended_deadline_ = now.monotonic + kReadEndedGrace; }
@@ -162,7 +162,7 @@ void SessionLogic::OnTimer(Moment now) {
   if (link_open_ && read_ended_deadline_.has_value() && now.monotonic >= *read_ended_deadline_) {
     OnLinkClosed(absl::UnavailableError("the stream from the hub broke, or carried bytes that are no frame"), now);
   }
-  SendHeartbeatIfDue(now);
+  SendWhatIsDue(now);
 }
 
 Instant SessionLogic::NextDeadline() const {
@@ -172,6 +172,7 @@ Instant SessionLogic::NextDeadline() const {
   if (phase_ == Phase::kWelcomed) {
     next = last_frame_at_ + SilenceLimit();
     if (!send_in_flight_) next = std::min(next, HeartbeatDueAt());
+    if (!send_in_flight_ && MaySendRecords()) next = std::min(next, replay_.NextDeadline());
   }
   if (link_open_ && read_ended_deadline_.has_value()) next = std::min(next, *read_ended_deadline_);
   return next;
@@ -198,6 +199,7 @@ void SessionLogic::SendHello(Moment now) {
   hello.set_target_secret(secret_.Reveal());
   hello.set_agent_version(kVersion);
   hello.set_session_counter(session_counter_);
+  FillPositions(&hello);
   *hello.mutable_sent_at() = ToProto(now.wall);
   SendFrame(frame);
 }
@@ -236,8 +238,12 @@ void SessionLogic::Handle(const v1::SessionResponse& frame, Moment now) {
     case v1::SessionResponse::kSettings:
       Apply(frame.settings());
       break;
-    case v1::SessionResponse::kBatchAck:  // this agent sends no batches
+    case v1::SessionResponse::kBatchAck:
+      BatchAcknowledged(frame.batch_ack(), now);
+      break;
     case v1::SessionResponse::kBatchRefusal:
+      replay_.OnRefusal(frame.batch_refusal(), now);
+      break;
     case v1::SessionResponse::FRAME_NOT_SET:  // from a newer hub
       break;
   }
@@ -259,6 +265,7 @@ void SessionLogic::Welcome(const v1::Welcome& welcome, Moment now) {
   ++status_.changes;
   log::Info("session {} with the hub begins, as target \"{}\"", status_.session_id, status_.target_name);
   Apply(welcome.settings());
+  BeginReplay(welcome);
 }
 
 void SessionLogic::Apply(const v1::Settings& settings) {
@@ -288,6 +295,7 @@ void SessionLogic::Acknowledged(const v1::HeartbeatAck& ack, Moment now) {
     log::Info("the hub acknowledged the first heartbeat; \"{}\" is connected", status_.target_name);
   status_.connected = true;
   status_.last_ack_time = now.wall;
+  status_.heard_at = sent.monotonic;
   ++status_.changes;
 }
 

@@ -12,9 +12,12 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "agent/present.h"
+#include "agent/records.h"
+#include "agent/session/replay.h"
 #include "agent/session/session_status.h"
 #include "common/backoff.h"
 #include "common/clock.h"
@@ -61,6 +64,8 @@ struct HostView {
   // A Hello with boot id, machine id and machine facts filled in.
   std::function<v1::Hello()> facts;
   std::function<OwnUse()> use;
+  // Null: this agent has no journal.
+  RecordSource* records = nullptr;
 };
 
 // What the logic asks of its driver. Calls must not come back into the logic before they return.
@@ -78,6 +83,8 @@ class SessionOutput {
   virtual void KeepSessionCounter(std::int64_t counter) = 0;
   // Already clamped.
   virtual void RelistIntervalChanged(absl::Duration interval) = 0;
+  // OnRecords follows. Only with HostView::records.
+  virtual void ReadRecords(const ReadRequest& request) = 0;
 };
 
 class SessionLogic {
@@ -103,6 +110,10 @@ class SessionLogic {
   void OnFrame(const v1::SessionResponse& frame, Moment now);
   void OnReadEnded(Moment now);
   void OnLinkClosed(const absl::Status& status, Moment now);
+
+  // Whenever HostView::records may hold more, or less.
+  void OnRecordsChanged(Moment now);
+  void OnRecords(v1::RecordBatch batch, Moment now);
 
   // To be called when NextDeadline() has come; early calls do nothing.
   void OnTimer(Moment now);
@@ -132,6 +143,8 @@ class SessionLogic {
     std::optional<absl::Duration> round_trip;
     std::optional<absl::Duration> clock_skew;
     Instant welcomed_at;
+    // What Hello said that the journal holds.
+    std::vector<v1::LanePosition> positions;
   };
 
   void Connect(Moment now);
@@ -143,7 +156,12 @@ class SessionLogic {
   void Apply(const v1::Settings& settings);
   void Acknowledged(const v1::HeartbeatAck& ack, Moment now);
   void Farewell(const v1::Farewell& farewell, Moment now);
-  void SendHeartbeatIfDue(Moment now);
+  // The heartbeat if it is due, else records.
+  void SendWhatIsDue(Moment now);
+  bool MaySendRecords() const;
+  void FillPositions(v1::Hello* hello);
+  void BeginReplay(const v1::Welcome& welcome);
+  void BatchAcknowledged(const v1::BatchAck& ack, Moment now);
   v1::SessionRequest NextHeartbeat(Moment now);
   void FillPresent(v1::Heartbeat* heartbeat);
   bool PresentDiffersFromSent() const;
@@ -171,6 +189,7 @@ class SessionLogic {
   Backoff backoff_;
   Phase phase_ = Phase::kWaiting;
   Session session_;
+  Replay replay_;
   SessionStatus status_;
   std::int64_t session_counter_;
   absl::Duration heartbeat_interval_ = kDefaultHeartbeatInterval;

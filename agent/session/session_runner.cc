@@ -40,37 +40,71 @@ class SessionRunner::Events : public LinkEvents {
   const std::uint64_t link_number_;
 };
 
+// What the journal's thread calls: it may do so once more when the loop has ended.
+class SessionRunner::Door {
+ public:
+  explicit Door(SessionRunner* runner) : runner_(runner) {}
+
+  void Bring(v1::RecordBatch batch) {
+    MutexLock lock(&mutex_);
+    if (runner_ == nullptr) return;
+    runner_->Post(
+        [r = runner_, batch = std::move(batch)](Moment now) mutable { r->logic_.OnRecords(std::move(batch), now); });
+  }
+  void Close() {
+    MutexLock lock(&mutex_);
+    runner_ = nullptr;
+  }
+
+ private:
+  Mutex mutex_;
+  SessionRunner* runner_ ABSL_GUARDED_BY(mutex_);
+};
+
 SessionRunner::SessionRunner(SessionLogic::Options options, HostView host, std::function<double()> uniform,
                              const Clock* clock, Dialer* dialer, Housekeeping* housekeeping)
     : clock_(clock),
       dialer_(dialer),
       housekeeping_(housekeeping),
+      records_(host.records),
+      door_(std::make_shared<Door>(this)),
       logic_(std::move(options), std::move(host), std::move(uniform), this) {}
 
-SessionRunner::~SessionRunner() = default;
+SessionRunner::~SessionRunner() { door_->Close(); }
 
 void SessionRunner::Run() {
+  if (records_ != nullptr) {
+    records_->SetListener([this] {
+      MutexLock lock(&mutex_);
+      records_changed_ = true;
+      wake_.NotifyOne();
+    });
+  }
   logic_.Start(clock_->Read());
   while (true) {
     housekeeping_->SessionIs(logic_.status());
     if (logic_.stopped()) break;
     housekeeping_->Alive(clock_->Monotonic());
     dialer_->Reap();
-    std::vector<Task> tasks;
-    std::optional<Present> present;
-    {
-      MutexLock lock(&mutex_);
-      if (tasks_.empty() && !present_.has_value()) wake_.WaitFor(&mutex_, TimeToWait());
-      tasks.swap(tasks_);
-      present.swap(present_);
-    }
-    RunTasks(std::move(tasks), std::move(present));
+    Do(WaitForWork());
     const Moment now = clock_->Read();
     PollSecret(now);
     if (now.monotonic >= logic_.NextDeadline()) logic_.OnTimer(now);
   }
+  if (records_ != nullptr) records_->SetListener(nullptr);
+  door_->Close();
   link_.reset();
   dialer_->Drain();
+}
+
+SessionRunner::Work SessionRunner::WaitForWork() {
+  Work work;
+  MutexLock lock(&mutex_);
+  if (tasks_.empty() && !present_.has_value() && !records_changed_) wake_.WaitFor(&mutex_, TimeToWait());
+  work.tasks.swap(tasks_);
+  work.present.swap(present_);
+  std::swap(work.records_changed, records_changed_);
+  return work;
 }
 
 void SessionRunner::Stop(v1::GoodbyeReason reason) {
@@ -95,10 +129,11 @@ void SessionRunner::PostFromLink(std::uint64_t link_number, Task task) {
   });
 }
 
-void SessionRunner::RunTasks(std::vector<Task> tasks, std::optional<Present> present) {
+void SessionRunner::Do(Work work) {
   // Pictures first: a Welcome among the tasks then finds the newest one.
-  if (present.has_value()) logic_.OnPresent(*present, clock_->Read());
-  for (Task& task : tasks) task(clock_->Read());
+  if (work.present.has_value()) logic_.OnPresent(*work.present, clock_->Read());
+  if (work.records_changed) logic_.OnRecordsChanged(clock_->Read());
+  for (Task& task : work.tasks) task(clock_->Read());
 }
 
 void SessionRunner::PollSecret(Moment now) {
@@ -128,5 +163,9 @@ void SessionRunner::Disconnect() { link_.reset(); }
 void SessionRunner::KeepSessionCounter(std::int64_t counter) { housekeeping_->KeepSessionCounter(counter); }
 
 void SessionRunner::RelistIntervalChanged(absl::Duration interval) { housekeeping_->RelistIntervalChanged(interval); }
+
+void SessionRunner::ReadRecords(const ReadRequest& request) {
+  records_->Read(request, [door = door_](v1::RecordBatch batch) { door->Bring(std::move(batch)); });
+}
 
 }  // namespace muster::agent

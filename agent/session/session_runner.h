@@ -49,11 +49,20 @@ class SessionRunner : public PresentSink, private SessionOutput {
   class Events;
   using Task = absl::AnyInvocable<void(Moment)>;
 
-  // The queue holds at most one link event of each kind, so it needs no limit of its own.
+  // The queue holds at most one link event of each kind and one batch, so it needs no limit of its own.
   void Post(Task task);
+  class Door;
+
   // Tasks of links that are no longer current are dropped.
   void PostFromLink(std::uint64_t link_number, Task task);
-  void RunTasks(std::vector<Task> tasks, std::optional<Present> present);
+  // What other threads left for the loop.
+  struct Work {
+    std::vector<Task> tasks;
+    std::optional<Present> present;
+    bool records_changed = false;
+  };
+  Work WaitForWork();
+  void Do(Work work);
   void PollSecret(Moment now);
   absl::Duration TimeToWait() const;
 
@@ -63,10 +72,13 @@ class SessionRunner : public PresentSink, private SessionOutput {
   void Disconnect() override;
   void KeepSessionCounter(std::int64_t counter) override;
   void RelistIntervalChanged(absl::Duration interval) override;
+  void ReadRecords(const ReadRequest& request) override;
 
   const Clock* const clock_;
   Dialer* const dialer_;
   Housekeeping* const housekeeping_;
+  RecordSource* const records_;
+  const std::shared_ptr<Door> door_;
 
   // The loop's own.
   SessionLogic logic_;
@@ -78,6 +90,7 @@ class SessionRunner : public PresentSink, private SessionOutput {
   CondVar wake_;
   std::vector<Task> tasks_ ABSL_GUARDED_BY(mutex_);
   std::optional<Present> present_ ABSL_GUARDED_BY(mutex_);
+  bool records_changed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace muster::agent

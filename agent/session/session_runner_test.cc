@@ -40,6 +40,10 @@ class FakeHub : public Dialer {
     }
     events->OnFrame(frame);
   }
+  void WaitForRecord(std::int64_t sequence) {
+    MutexLock lock(&mutex_);
+    while (last_record_ != sequence) changed_.Wait(&mutex_);
+  }
   v1::GoodbyeReason last_goodbye() {
     MutexLock lock(&mutex_);
     return last_goodbye_;
@@ -74,6 +78,12 @@ class FakeHub : public Dialer {
         last_secret_ = frame.hello().target_secret();
         answer.mutable_welcome()->set_session_counter(dials_);
       }
+      if (frame.has_record_batch()) {
+        last_record_ = frame.record_batch().first_sequence();
+        answer.mutable_batch_ack()->set_epoch(frame.record_batch().epoch());
+        answer.mutable_batch_ack()->set_lane(frame.record_batch().lane());
+        answer.mutable_batch_ack()->set_sequence(last_record_);
+      }
       if (frame.has_goodbye()) last_goodbye_ = frame.goodbye().reason();
       if (frame.heartbeat().has_snapshot()) {
         last_message_.clear();
@@ -81,16 +91,102 @@ class FakeHub : public Dialer {
       }
       changed_.NotifyAll();
     }
-    if (frame.has_hello()) events->OnFrame(answer);
+    if (answer.frame_case() != v1::SessionResponse::FRAME_NOT_SET) events->OnFrame(answer);
   }
 
   Mutex mutex_;
   CondVar changed_;
   int dials_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string last_secret_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t last_record_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string last_message_ ABSL_GUARDED_BY(mutex_) = "none yet";
   v1::GoodbyeReason last_goodbye_ ABSL_GUARDED_BY(mutex_) = v1::GOODBYE_REASON_UNSPECIFIED;
   std::shared_ptr<LinkEvents> first_events_ ABSL_GUARDED_BY(mutex_);
+};
+
+// One record a batch; answers from a thread of its own, like the journal.
+class FakeRecords : public RecordSource {
+ public:
+  FakeRecords() : thread_([this] { Loop(); }) {}
+  ~FakeRecords() override {
+    {
+      MutexLock lock(&mutex_);
+      stopping_ = true;
+      wake_.NotifyOne();
+    }
+    thread_.join();
+  }
+
+  // The journal commits one more.
+  void Add() {
+    {
+      MutexLock lock(&mutex_);
+      ++last_;
+    }
+    MutexLock lock(&listening_);
+    if (listener_) listener_();
+  }
+  std::int64_t acked() {
+    MutexLock lock(&mutex_);
+    return acked_;
+  }
+  RecordsView View() const override {
+    MutexLock lock(&mutex_);
+    RecordsView view;
+    view.epoch = "e";
+    if (last_ > 0) {
+      view.lanes = {{.epoch = "e", .lane = v1::LANE_EVENTS, .oldest_sequence = 1, .last_sequence = last_}};
+      view.lanes[0].acked_sequence = acked_;
+    }
+    return view;
+  }
+  void Read(const ReadRequest& request, std::function<void(v1::RecordBatch)> done) override {
+    MutexLock lock(&mutex_);
+    asked_.emplace_back(request, std::move(done));
+    wake_.NotifyOne();
+  }
+  void Acknowledge(const v1::BatchAck& ack) override {
+    MutexLock lock(&mutex_);
+    acked_ = ack.sequence();
+  }
+  void Resume(const std::vector<v1::LanePosition>& /*applied*/) override {}
+  void SetListener(std::function<void()> changed) override {
+    MutexLock lock(&listening_);
+    listener_ = std::move(changed);
+  }
+
+ private:
+  using Asked = std::pair<ReadRequest, std::function<void(v1::RecordBatch)>>;
+
+  void Loop() {
+    while (true) {
+      std::vector<Asked> asked;
+      {
+        MutexLock lock(&mutex_);
+        while (asked_.empty() && !stopping_) wake_.Wait(&mutex_);
+        if (asked_.empty()) return;
+        asked.swap(asked_);
+      }
+      for (const auto& [request, done] : asked) {
+        v1::RecordBatch batch;
+        batch.set_epoch(request.epoch);
+        batch.set_lane(request.lane);
+        batch.set_first_sequence(request.first_sequence);
+        batch.add_records()->mutable_transition();
+        done(batch);
+      }
+    }
+  }
+
+  mutable Mutex mutex_;
+  CondVar wake_;
+  std::int64_t last_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::int64_t acked_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Asked> asked_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  Mutex listening_;
+  std::function<void()> listener_ ABSL_GUARDED_BY(listening_);
+  std::thread thread_;
 };
 
 class FakeHousekeeping : public Housekeeping {
@@ -133,8 +229,8 @@ class SessionRunnerTest : public testing::Test {
   SessionRunnerTest()
       : runner_(
             {.target_id = "t", .secret = Secret("mst_first")},
-            {.facts = [] { return v1::Hello(); }, .use = [] { return OwnUse(); }}, [] { return 0.5; }, Clock::System(),
-            &hub_, &housekeeping_),
+            {.facts = [] { return v1::Hello(); }, .use = [] { return OwnUse(); }, .records = &records_},
+            [] { return 0.5; }, Clock::System(), &hub_, &housekeeping_),
         loop_([this] { runner_.Run(); }) {}
   ~SessionRunnerTest() override {
     runner_.Stop(v1::GOODBYE_REASON_STOPPED);
@@ -143,6 +239,7 @@ class SessionRunnerTest : public testing::Test {
 
   FakeHub hub_;
   FakeHousekeeping housekeeping_;
+  FakeRecords records_;
   SessionRunner runner_;
   std::thread loop_;
 };
@@ -157,6 +254,24 @@ TEST_F(SessionRunnerTest, PicturesFromOtherThreadsReachTheHub) {
   hub_.WaitForMessage("last");
   observer.join();
   EXPECT_EQ(housekeeping_.counter(), 1);
+}
+
+TEST_F(SessionRunnerTest, RecordsTravelAsTheyAreCommitted) {
+  runner_.Publish(PresentWithMessage("one"));
+  for (int i = 1; i <= 50; ++i) {
+    records_.Add();
+    hub_.WaitForRecord(i);
+  }
+  EXPECT_GE(records_.acked(), 48) << "the last ones may be under way";
+}
+
+TEST_F(SessionRunnerTest, TheJournalMayAnswerWhenTheLoopHasEnded) {
+  runner_.Publish(PresentWithMessage("one"));
+  hub_.WaitForMessage("one");
+  records_.Add();
+  runner_.Stop(v1::GOODBYE_REASON_STOPPED);
+  loop_.join();
+  records_.Add();
 }
 
 TEST_F(SessionRunnerTest, StopSaysGoodbyeAndReturns) {

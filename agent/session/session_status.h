@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "common/clock.h"
 
 namespace muster::agent {
 
@@ -18,6 +19,8 @@ struct SessionStatus {
   std::string session_id;
   std::string target_name;
   std::optional<absl::Time> last_ack_time;
+  // When the last acknowledged heartbeat was sent: the hub heard the agent until then. Not for the state file.
+  std::optional<Instant> heard_at;
   // The reason's name without its prefix; empty: none since the agent started.
   std::string last_farewell_reason;
   std::string last_farewell_message;

@@ -28,6 +28,7 @@ class RecordedOutput : public SessionOutput {
     frames_sent_before_keeping = sent.size();
   }
   void RelistIntervalChanged(absl::Duration interval) override { relist_intervals.push_back(interval); }
+  void ReadRecords(const ReadRequest& request) override { reads.push_back(request); }
 
   int connects = 0;
   int half_closes = 0;
@@ -36,6 +37,7 @@ class RecordedOutput : public SessionOutput {
   std::vector<std::int64_t> kept_counters;
   std::size_t frames_sent_before_keeping = 0;
   std::vector<absl::Duration> relist_intervals;
+  std::vector<ReadRequest> reads;
 };
 
 inline Present PresentWith(const std::string& key, const std::string& message = "") {

@@ -1,0 +1,147 @@
+// What the journal costs the host: processor time and memory at 100 records a second, four commits a second, beside a
+// loop of plain SQLite that inserts the same bytes. Time is the process's processor time (all threads, system time
+// included); the share of a core is what 100 records of it take a second. Memory is what the process grew by since its
+// start: ask for one benchmark at a time with --benchmark_filter to know whose it is.
+#include <benchmark/benchmark.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "agent/journal/journal.h"
+#include "common/testing/fake_clock.h"
+#include "common/testing/temp_dir.h"
+#include "common/time_format.h"
+
+namespace muster::agent {
+namespace {
+
+constexpr int kRecordsPerCommit = 25;  // 100 a second, every 250 ms
+constexpr double kRecordsPerSecond = 100;
+
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+std::int64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::int64_t size = 0;
+  std::int64_t resident = 0;
+  statm >> size >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+// Before anything else in this process.
+const std::int64_t kResidentAtStart = ResidentBytes();
+
+// A log line of a usual length.
+v1::Record LineRecord(absl::Time when) {
+  v1::Record record;
+  *record.mutable_observed_at() = ToProto(when);
+  v1::LogLines& lines = *record.mutable_log_lines();
+  lines.set_deployment_key("compose/shop");
+  lines.set_resource("web-1");
+  lines.set_revision("0123456789ab");
+  *lines.add_lines()->mutable_time() = ToProto(when);
+  lines.mutable_lines(0)->set_text(std::string(160, 'x'));
+  return record;
+}
+
+void Report(benchmark::State& state, double cpu_seconds, std::int64_t records) {
+  const double per_record = cpu_seconds / static_cast<double>(records);
+  state.counters["cpu_us_per_record"] = per_record * 1e6;
+  state.counters["percent_of_a_core"] = per_record * kRecordsPerSecond * 100;
+  state.counters["more_memory_KiB"] = static_cast<double>(ResidentBytes() - kResidentAtStart) / 1024;
+  state.SetItemsProcessed(records);
+}
+
+JournalStore::Options OptionsFor(const TempDir& dir) {
+  JournalStore::Options options;
+  options.path = dir.path() + "/journal.db";
+  options.target_id = "tgt_1";
+  options.boot_id = "boot-1";
+  options.epoch = NewEpoch();
+  options.capacity_bytes = 16 * kMinJournalBytes;  // so that long runs give up records, too
+  return options;
+}
+
+// From Append to the commit; with what replay adds: reading every record once and its ack.
+void BM_Journal(benchmark::State& state) {
+  const bool replays = state.range(0) == 1;
+  const TempDir dir;
+  FakeClock clock;
+  const JournalStore::Options options = OptionsFor(dir);
+  Journal journal(options, &clock);
+  journal.Flush();
+  std::int64_t records = 0;
+  const double before = CpuSeconds();
+  for (auto _ : state) {
+    for (int i = 0; i < kRecordsPerCommit; ++i) journal.Append(LineRecord(clock.Now()));
+    journal.Flush();
+    clock.Advance(kCommitInterval);
+    records += kRecordsPerCommit;
+    if (!replays) continue;
+    journal.Read({.epoch = options.epoch, .lane = v1::LANE_LOGS, .first_sequence = records - kRecordsPerCommit + 1},
+                 [](const v1::RecordBatch& batch) { benchmark::DoNotOptimize(batch.ByteSizeLong()); });
+    v1::BatchAck ack;
+    ack.set_epoch(options.epoch);
+    ack.set_lane(v1::LANE_LOGS);
+    ack.set_sequence(records);
+    journal.Acknowledge(ack);
+    journal.Flush();
+  }
+  Report(state, CpuSeconds() - before, records);
+}
+BENCHMARK(BM_Journal)->ArgName("replay")->Arg(0)->Arg(1)->UseRealTime();
+
+void Check(int code, sqlite3* database) {
+  if (code == SQLITE_OK || code == SQLITE_DONE) return;
+  std::fprintf(stderr, "sqlite: %s\n", sqlite3_errmsg(database));
+  std::abort();
+}
+
+// The same bytes into a table, 25 rows a transaction, WAL and synchronous=FULL, nothing else.
+void BM_PlainSqlite(benchmark::State& state) {
+  const TempDir dir;
+  FakeClock clock;
+  sqlite3* database = nullptr;
+  Check(sqlite3_open((dir.path() + "/plain.db").c_str(), &database), database);
+  Check(
+      sqlite3_exec(database,
+                   "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE r (id INTEGER PRIMARY KEY, p BLOB)",
+                   nullptr, nullptr, nullptr),
+      database);
+  sqlite3_stmt* insert = nullptr;
+  Check(sqlite3_prepare_v2(database, "INSERT INTO r (p) VALUES (?)", -1, &insert, nullptr), database);
+  std::int64_t records = 0;
+  const double before = CpuSeconds();
+  for (auto _ : state) {
+    Check(sqlite3_exec(database, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), database);
+    for (int i = 0; i < kRecordsPerCommit; ++i) {
+      const std::string payload = LineRecord(clock.Now()).SerializeAsString();
+      sqlite3_bind_blob64(insert, 1, payload.data(), payload.size(), SQLITE_STATIC);
+      Check(sqlite3_step(insert), database);
+      sqlite3_reset(insert);
+    }
+    Check(sqlite3_exec(database, "COMMIT", nullptr, nullptr, nullptr), database);
+    records += kRecordsPerCommit;
+  }
+  Report(state, CpuSeconds() - before, records);
+  sqlite3_finalize(insert);
+  sqlite3_close(database);
+}
+BENCHMARK(BM_PlainSqlite)->UseRealTime();
+
+}  // namespace
+}  // namespace muster::agent
+
+BENCHMARK_MAIN();

@@ -1,0 +1,244 @@
+// What the journal makes of files that lost bytes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "agent/journal/journal_salvage.h"
+#include "agent/journal/testing/journal_fixture.h"
+
+namespace muster::agent {
+namespace {
+
+using testing::ElementsAre;
+using testing::SizeIs;
+
+class JournalDamageTest : public JournalStoreTest {
+ protected:
+  // 200 records in each lane of two epochs: some 40 pages.
+  void Fill() {
+    for (const char* epoch : {kFirstEpoch, kSecondEpoch}) {
+      OpenAs(epoch);
+      std::vector<Entry> entries;
+      for (int i = 1; i <= 200; ++i) {
+        clock_.Advance(absl::Seconds(1));
+        entries.push_back(Numbered(TransitionRecord("t" + std::to_string(i), clock_.Now(), 100)));
+        entries.push_back(Numbered(LogRecord("l" + std::to_string(i), clock_.Now(), 100)));
+      }
+      ASSERT_TRUE(store_->Append(entries).ok());
+    }
+    Ack(kFirstEpoch, v1::LANE_EVENTS, 50);
+    Close();
+  }
+  // Everything is in the file, nothing in the log.
+  void Close() {
+    store_.reset();
+    ASSERT_FALSE(std::filesystem::exists(options_.path + "-wal"));
+  }
+  std::string Content() const {
+    std::ifstream file(options_.path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  void Replace(const std::string& content) const {
+    std::ofstream file(options_.path, std::ios::binary | std::ios::trunc);
+    file << content;
+  }
+  // A record is either as it was or part of a gap; returns how many are as they were.
+  int CheckLane(const std::string& epoch, v1::Lane lane) {
+    const char prefix = lane == v1::LANE_LOGS ? 'l' : 't';
+    std::int64_t sequence = 1;
+    int held = 0;
+    for (const v1::Record& record : ReadAll(epoch, lane)) {
+      if (record.has_gap()) {
+        sequence = record.gap().last_sequence() + 1;
+        continue;
+      }
+      EXPECT_EQ(KeyOf(record), prefix + std::to_string(sequence));
+      ++sequence;
+      ++held;
+    }
+    EXPECT_LE(sequence, 201);
+    return held;
+  }
+  int CheckAll() {
+    int held = 0;
+    for (const char* epoch : {kFirstEpoch, kSecondEpoch}) {
+      for (const v1::Lane lane : {v1::LANE_EVENTS, v1::LANE_LOGS}) held += CheckLane(epoch, lane);
+    }
+    return held;
+  }
+  // The agent goes on as if nothing had been.
+  void CheckThatItWorks() {
+    OpenAs("33333333333333333333333333333333");
+    AppendTransition("new");
+    EXPECT_THAT(Keys("33333333333333333333333333333333", v1::LANE_EVENTS), ElementsAre("new"));
+  }
+};
+
+TEST_F(JournalDamageTest, AFlippedBitInARecordCostsThatRecord) {
+  Fill();
+  std::string content = Content();
+  const std::size_t at = content.find("t120");
+  ASSERT_NE(at, std::string::npos);
+  content[at + 1] ^= 1;
+  Replace(content);
+  Open();
+  const auto keys = Keys(kFirstEpoch, v1::LANE_EVENTS);
+  EXPECT_EQ(keys[119], "DAMAGED 120-120");
+  EXPECT_EQ(CheckAll(), 799);
+  EXPECT_EQ(Depth().dropped_total(), 1);
+  EXPECT_TRUE(std::filesystem::exists(options_.path + ".damaged"));
+  Open();
+  EXPECT_EQ(Depth().dropped_total(), 1) << "counted once";
+}
+
+TEST_F(JournalDamageTest, ADamagedPageCostsItsRecordsAndTheFileIsSetAside) {
+  Fill();
+  std::string content = Content();
+  const std::size_t page = content.find("t120") / 4096;
+  for (std::size_t i = 0; i < 4096; ++i) content[page * 4096 + i] = static_cast<char>(i * 7);
+  Replace(content);
+  Open();
+  const int held = CheckAll();
+  EXPECT_GE(held, 800 - 40);
+  EXPECT_LT(held, 800);
+  EXPECT_EQ(Depth().dropped_total(), 800 - held);
+  EXPECT_TRUE(std::filesystem::exists(options_.path + ".damaged"));
+  EXPECT_EQ(Lane(kFirstEpoch, v1::LANE_EVENTS).acked_sequence, 50);
+  CheckThatItWorks();
+}
+
+TEST_F(JournalDamageTest, WhateverPageIsDamagedTheAgentStarts) {
+  Fill();
+  const std::string whole = Content();
+  for (std::size_t page = 0; page * 4096 < whole.size(); ++page) {
+    SCOPED_TRACE(page);
+    std::string content = whole;
+    for (std::size_t i = 16; i < 4000; i += 3) content[page * 4096 + i] ^= 0x55;
+    Replace(content);
+    OpenAs(kSecondEpoch);
+    const int held = CheckAll();
+    EXPECT_GE(held, 750);
+    CheckThatItWorks();
+    Close();
+  }
+}
+
+TEST_F(JournalDamageTest, WhateverByteIsFlippedTheAgentStartsAndTellsNothingWrong) {
+  Fill();
+  const std::string whole = Content();
+  // 397 is no divisor of a page: all kinds of places come along.
+  for (std::size_t at = 0; at < whole.size(); at += 397) {
+    SCOPED_TRACE(at);
+    std::string content = whole;
+    content[at] ^= 0x10;
+    Replace(content);
+    OpenAs(kSecondEpoch);
+    const int held = CheckAll();
+    EXPECT_GE(held, 750);
+    if (HasFailure()) return;
+    Close();
+  }
+}
+
+TEST_F(JournalDamageTest, WhereverTheFileIsCutTheAgentStarts) {
+  Fill();
+  const std::string whole = Content();
+  int most = 0;
+  for (std::size_t size = 0; size < whole.size(); size += 1999) {
+    SCOPED_TRACE(size);
+    Replace(whole.substr(0, size));
+    OpenAs(kSecondEpoch);
+    most = std::max(most, CheckAll());
+    CheckThatItWorks();
+    if (HasFailure()) return;
+    Close();
+  }
+  EXPECT_GT(most, 500) << "a file that lost its last bytes has most of its records";
+}
+
+TEST_F(JournalDamageTest, LargeRecordsAreSavedFromTheirPages) {
+  Open();
+  for (const std::size_t padding : {100u, 3900u, 4000u, 4061u, 4100u, 5000u, 8200u, 59'000u}) {
+    AppendLog(std::to_string(padding), padding);
+  }
+  Close();
+  std::string content = Content();
+  content[100] ^= 0x7F;  // SQLite cannot read anything
+  Replace(content);
+  Open();
+  EXPECT_THAT(Keys(kFirstEpoch, v1::LANE_LOGS),
+              ElementsAre("100", "3900", "4000", "4061", "4100", "5000", "8200", "59000"));
+}
+
+TEST_F(JournalDamageTest, WhatIsInTheWriteAheadLogIsSavedToo) {
+  Open();
+  AppendTransition("a");
+  // As after kill -9: the log was not moved into the file.
+  const std::string copy = dir_.path() + "/copy.db";
+  std::filesystem::copy_file(options_.path, copy);
+  std::filesystem::copy_file(options_.path + "-wal", copy + "-wal");
+  options_.path = copy;
+  std::string content = Content();
+  content[0] ^= 0x7F;
+  Replace(content);
+  Open();
+  EXPECT_THAT(Keys(kFirstEpoch, v1::LANE_EVENTS), ElementsAre("a"));
+}
+
+TEST_F(JournalDamageTest, SomethingElseInItsPlaceIsSetAside) {
+  Replace("this is no database, it only has its name\n");
+  Open();
+  AppendTransition("a");
+  EXPECT_THAT(Keys(kFirstEpoch, v1::LANE_EVENTS), ElementsAre("a"));
+  EXPECT_TRUE(std::filesystem::exists(options_.path + ".damaged"));
+}
+
+TEST_F(JournalDamageTest, AFileThatIsSaidToBeBrokenIsBuiltAnew) {
+  Fill();
+  Open(JournalStore::Condition::kBroken);
+  EXPECT_EQ(CheckAll(), 800);
+  EXPECT_EQ(Depth().dropped_total(), 0);
+  EXPECT_EQ(Lane(kFirstEpoch, v1::LANE_EVENTS).acked_sequence, 50);
+  EXPECT_TRUE(std::filesystem::exists(options_.path + ".damaged"));
+}
+
+TEST_F(JournalDamageTest, ASalvageThatACrashInterruptedIsFinished) {
+  Fill();
+  // Between the two renames, with the old file's log still in place.
+  std::filesystem::rename(options_.path, options_.path + ".salvage");
+  std::ofstream(options_.path + "-wal") << "of the old file";
+  OpenAs(kSecondEpoch);
+  EXPECT_EQ(CheckAll(), 800);
+  EXPECT_TRUE(std::filesystem::exists(options_.path + ".damaged-wal"));
+}
+
+TEST_F(JournalDamageTest, AHalfBuiltSalvageIsThrownAway) {
+  Fill();
+  std::ofstream(options_.path + ".salvage") << "half";
+  OpenAs(kSecondEpoch);
+  EXPECT_EQ(CheckAll(), 800);
+  EXPECT_FALSE(std::filesystem::exists(options_.path + ".salvage"));
+}
+
+TEST_F(JournalDamageTest, AFileOfANewerAgentIsSetAside) {
+  Fill();
+  {
+    const auto database = sqlite::Database::Open(options_.path, sqlite::OpenMode::kWriter);
+    ASSERT_TRUE((*database)->Execute("PRAGMA user_version = 99").ok());
+  }
+  OpenAs(kSecondEpoch);
+  EXPECT_TRUE(std::filesystem::exists(options_.path + ".damaged"));
+  CheckThatItWorks();
+}
+
+TEST_F(JournalDamageTest, TheFolderThatCannotBeWrittenIsAnErrorAndNoDamage) {
+  options_.path = dir_.path() + "/missing/journal.db";
+  const auto opened = JournalStore::Open(options_);
+  EXPECT_FALSE(opened.ok());
+}
+
+}  // namespace
+}  // namespace muster::agent

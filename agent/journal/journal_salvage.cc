@@ -1,0 +1,269 @@
+#include "agent/journal/journal_salvage.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "agent/journal/journal_carve.h"
+#include "agent/journal/journal_rows.h"
+#include "common/log.h"
+#include "common/sqlite/database.h"
+#include "common/status.h"
+
+namespace muster::agent {
+namespace {
+
+// Of the new file, between two commits.
+constexpr int kRowsPerCommit = 1000;
+
+std::string NewPath(const std::string& path) { return path + ".salvage"; }
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+void Remove(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+}
+
+void RemoveFiles(const std::string& path) {
+  for (const char* suffix : {"", "-wal", "-shm"}) Remove(path + suffix);
+}
+
+absl::Status Rename(const std::string& from, const std::string& to) {
+  if (std::rename(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
+  return ErrnoError(errno, fmt::format("rename {} to {}", from, to));
+}
+
+absl::Status SyncFolderOf(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoError(errno, fmt::format("open {}", folder));
+  const bool synced = fsync(fd) == 0;
+  const int error = errno;
+  close(fd);
+  return synced ? absl::OkStatus() : ErrnoError(error, fmt::format("sync {}", folder));
+}
+
+// The old file, but for its write-ahead log, is out of the way already.
+absl::Status PutInPlace(const std::string& path) {
+  // SQLite would apply the old log to the new file.
+  if (Exists(path + "-wal")) RETURN_IF_ERROR(Rename(path + "-wal", path + ".damaged-wal"));
+  Remove(path + "-shm");
+  RETURN_IF_ERROR(SyncFolderOf(path));
+  RETURN_IF_ERROR(Rename(NewPath(path), path));
+  return SyncFolderOf(path);
+}
+
+// Copies what can be read from one file into an empty other one. An error is one of the new file.
+class Copy {
+ public:
+  explicit Copy(sqlite::Database* to) : to_(to), new_rows_(to) {}
+
+  // What SQLite can read. Incomplete when it met damage.
+  absl::StatusOr<bool> TakeAllOf(sqlite::Database* from);
+  // What lies in the file's pages besides.
+  absl::Status TakePagesOf(const std::string& path);
+  std::int64_t saved() const { return saved_; }
+
+ private:
+  absl::Status CopyTotals();
+  absl::Status CopyEpochs();
+  absl::Status CopyLanes();
+  absl::Status CopyQuarantine();
+  absl::StatusOr<bool> CopyRecords();
+  // The first row that can be read at some distance behind `id`.
+  std::optional<std::int64_t> ProbeBehind(std::int64_t id);
+  // False when the new file does not take it.
+  bool Keep(const JournalRow& row);
+
+  sqlite::Database* from_ = nullptr;
+  sqlite::Database* const to_;
+  JournalRows new_rows_;
+  absl::Status written_;
+  std::int64_t saved_ = 0;
+};
+
+// Calls `insert` for each row until it fails; a row that cannot be read ends the table.
+template <typename Insert>
+absl::Status CopyTable(absl::StatusOr<sqlite::Statement> select, Insert insert) {
+  if (!select.ok()) return absl::OkStatus();
+  while (true) {
+    const absl::StatusOr<bool> found = select->Step();
+    if (!found.ok() || !*found) return absl::OkStatus();
+    RETURN_IF_ERROR(insert(*select));
+  }
+}
+
+absl::StatusOr<bool> Copy::TakeAllOf(sqlite::Database* from) {
+  from_ = from;
+  RETURN_IF_ERROR(to_->Execute("BEGIN IMMEDIATE"));
+  RETURN_IF_ERROR(CopyTotals());
+  RETURN_IF_ERROR(CopyEpochs());
+  RETURN_IF_ERROR(CopyLanes());
+  RETURN_IF_ERROR(CopyQuarantine());
+  ASSIGN_OR_RETURN(const bool is_complete, CopyRecords());
+  RETURN_IF_ERROR(to_->Execute("COMMIT"));
+  return is_complete;
+}
+
+absl::Status Copy::TakePagesOf(const std::string& path) {
+  RETURN_IF_ERROR(to_->Execute("BEGIN IMMEDIATE"));
+  CarveJournal(path, [&](const JournalRow& row) { return Keep(row); });
+  RETURN_IF_ERROR(written_);
+  return to_->Execute("COMMIT");
+}
+
+absl::Status Copy::CopyTotals() {
+  return CopyTable(
+      from_->Prepare("SELECT target_id, dropped_total, poisoned_total, crc FROM journal WHERE id = 1"),
+      [&](const sqlite::Statement& row) -> absl::Status {
+        ASSIGN_OR_RETURN(sqlite::Statement insert,
+                         to_->Prepare("INSERT OR IGNORE INTO journal (id, target_id, dropped_total, "
+                                      "poisoned_total, crc) VALUES (1, ?, ?, ?, ?)"));
+        const std::string target = row.Text(0);
+        return insert.Bind(1, target).Bind(2, row.Int64(1)).Bind(3, row.Int64(2)).Bind(4, row.Int64(3)).Run();
+      });
+}
+
+absl::Status Copy::CopyEpochs() {
+  return CopyTable(from_->Prepare("SELECT ordinal, epoch, boot_id FROM epochs"),
+                   [&](const sqlite::Statement& row) -> absl::Status {
+                     ASSIGN_OR_RETURN(sqlite::Statement insert,
+                                      to_->Prepare("INSERT OR IGNORE INTO epochs (ordinal, epoch, boot_id) "
+                                                   "VALUES (?, ?, ?)"));
+                     const std::string epoch = row.Text(1);
+                     const std::string boot_id = row.Text(2);
+                     return insert.Bind(1, row.Int64(0)).Bind(2, epoch).Bind(3, boot_id).Run();
+                   });
+}
+
+absl::Status Copy::CopyLanes() {
+  return CopyTable(from_->Prepare("SELECT ordinal, lane, last_sequence, acked_sequence, crc FROM lanes"),
+                   [&](const sqlite::Statement& row) -> absl::Status {
+                     ASSIGN_OR_RETURN(sqlite::Statement insert,
+                                      to_->Prepare("INSERT OR IGNORE INTO lanes (ordinal, lane, last_sequence, "
+                                                   "acked_sequence, crc) VALUES (?, ?, ?, ?, ?)"));
+                     return insert.Bind(1, row.Int64(0))
+                         .Bind(2, row.Int64(1))
+                         .Bind(3, row.Int64(2))
+                         .Bind(4, row.Int64(3))
+                         .Bind(5, row.Int64(4))
+                         .Run();
+                   });
+}
+
+absl::Status Copy::CopyQuarantine() {
+  return CopyTable(
+      from_->Prepare("SELECT epoch, lane, sequence, recorded_us, reason, payload FROM quarantine ORDER BY id"),
+      [&](const sqlite::Statement& row) -> absl::Status {
+        ASSIGN_OR_RETURN(sqlite::Statement insert,
+                         to_->Prepare("INSERT INTO quarantine (epoch, lane, sequence, recorded_us, reason, payload) "
+                                      "VALUES (?, ?, ?, ?, ?, ?)"));
+        const std::string epoch = row.Text(0);
+        const std::string reason = row.Text(4);
+        const std::string payload = row.Text(5);
+        return insert.Bind(1, epoch)
+            .Bind(2, row.Int64(1))
+            .Bind(3, row.Int64(2))
+            .Bind(4, row.Int64(3))
+            .Bind(5, reason)
+            .BindBlob(6, payload.data(), payload.size())
+            .Run();
+      });
+}
+
+absl::StatusOr<bool> Copy::CopyRecords() {
+  JournalRows old_rows(from_);
+  std::int64_t next = kFirstRowId;
+  while (true) {
+    std::int64_t last = next - 1;
+    const absl::Status read = old_rows.ForEach(next, kLastRowId, [&](const JournalRow& row) {
+      last = row.id;
+      return Keep(row);
+    });
+    RETURN_IF_ERROR(written_);
+    if (read.ok()) return next == kFirstRowId;
+    // A damaged page: go on behind it.
+    const std::optional<std::int64_t> behind = ProbeBehind(last);
+    if (!behind.has_value()) return false;
+    next = *behind;
+  }
+}
+
+std::optional<std::int64_t> Copy::ProbeBehind(std::int64_t id) {
+  for (int bit = 0; bit < 62; ++bit) {
+    const std::int64_t step = std::int64_t{1} << bit;
+    if (id > kLastRowId - step) return std::nullopt;
+    std::optional<std::int64_t> found;
+    const absl::Status read = JournalRows(from_).ForEach(id + step, kLastRowId, [&](const JournalRow& row) {
+      found = row.id;
+      return false;
+    });
+    if (read.ok() && (!found.has_value() || *found > id)) return found;
+  }
+  return std::nullopt;
+}
+
+bool Copy::Keep(const JournalRow& row) {
+  if (!row.is_intact) return true;
+  written_ = new_rows_.Insert(row);
+  // A damaged file may show a row twice, and its pages do.
+  if (absl::IsAlreadyExists(written_)) {
+    written_ = absl::OkStatus();
+    return true;
+  }
+  if (written_.ok() && ++saved_ % kRowsPerCommit == 0) written_ = to_->Execute("COMMIT; BEGIN IMMEDIATE");
+  return written_.ok();
+}
+
+// How many records it has.
+absl::StatusOr<std::int64_t> BuildNew(const std::string& path, const std::string& vfs) {
+  RemoveFiles(NewPath(path));
+  ASSIGN_OR_RETURN(const std::unique_ptr<sqlite::Database> to,
+                   sqlite::Database::Open(NewPath(path), sqlite::OpenMode::kWriter, vfs));
+  RETURN_IF_ERROR(JournalRows(to.get()).CreateTables());
+  const auto from = sqlite::Database::Open(path, sqlite::OpenMode::kWriter, vfs);
+  Copy copy(to.get());
+  bool is_complete = false;
+  if (from.ok()) {
+    ASSIGN_OR_RETURN(is_complete, copy.TakeAllOf(from->get()));
+  }
+  if (!is_complete) RETURN_IF_ERROR(copy.TakePagesOf(path));
+  RETURN_IF_ERROR(to->Checkpoint());
+  return copy.saved();
+}
+
+}  // namespace
+
+absl::Status SalvageJournal(const std::string& path, const std::string& vfs, const absl::Status& why) {
+  ASSIGN_OR_RETURN(const std::int64_t saved, BuildNew(path, vfs));
+  // Closing has emptied the log and removed it; if not, the file alone is not all of it.
+  if (Exists(NewPath(path) + "-wal")) {
+    return MakeError(absl::StatusCode::kUnavailable, "SALVAGE_INCOMPLETE",
+                     fmt::format("the write-ahead log of {} could not be moved into it", NewPath(path)));
+  }
+  Remove(path + ".damaged-wal");
+  RETURN_IF_ERROR(Rename(path, path + ".damaged"));
+  RETURN_IF_ERROR(PutInPlace(path));
+  log::Warning("the journal was damaged ({}); {} records were saved, the rest is in {}.damaged", MessageOf(why), saved,
+               path);
+  return absl::OkStatus();
+}
+
+absl::Status FinishSalvage(const std::string& path) {
+  if (!Exists(NewPath(path))) return absl::OkStatus();
+  if (!Exists(path)) return PutInPlace(path);
+  RemoveFiles(NewPath(path));
+  return absl::OkStatus();
+}
+
+}  // namespace muster::agent
