@@ -16,6 +16,8 @@ namespace {
 // means something there.
 constexpr char kPlainCharacters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:/_~%[]-";
 
+constexpr int kMaxHistoryDays = 36'500;
+
 absl::Status BadFlag(std::string_view message) {
   return MakeError(absl::StatusCode::kInvalidArgument, "BAD_CONFIGURATION", message);
 }
@@ -76,6 +78,11 @@ absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, cons
   config.tls_cert_file = raw.tls_cert;
   config.tls_key_file = raw.tls_key;
   config.agent_binary = raw.agent_binary;
+  if (raw.history_days < 1 || raw.history_days > kMaxHistoryDays) {
+    return BadFlag(
+        fmt::format("--history-days {} is not a number of days from 1 to {}", raw.history_days, kMaxHistoryDays));
+  }
+  config.history = absl::Hours(24) * raw.history_days;
   config.insecure = raw.insecure;
   ASSIGN_OR_RETURN(config.metrics, ReadMetricsConfig(getenv));
   return config;

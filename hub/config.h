@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/address.h"
 #include "hub/metrics/metrics_endpoint.h"
 
@@ -23,6 +24,7 @@ struct RawConfig {
   std::string tls_cert;
   std::string tls_key;
   std::string agent_binary;
+  int history_days = 400;
   bool insecure = false;
 };
 
@@ -38,6 +40,8 @@ struct Config {
   std::string tls_cert_file;
   std::string tls_key_file;
   std::string agent_binary;
+  // Older history is forgotten.
+  absl::Duration history;
   bool insecure = false;
   MetricsConfig metrics;
 };

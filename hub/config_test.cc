@@ -36,6 +36,7 @@ TEST(Finalize, DefaultsAreWhatADefaultHubNeeds) {
   EXPECT_EQ(config->public_url, "https://hub-1:8080");
   EXPECT_EQ(config->public_grpc_address, "hub-1:7443");
   EXPECT_FALSE(config->metrics.enabled);
+  EXPECT_EQ(config->history, absl::Hours(24 * 400));
 }
 
 TEST(Finalize, DerivesPublicAddresses) {
@@ -84,6 +85,8 @@ TEST(Finalize, EveryBadFlagIsNamed) {
       {[](RawConfig& raw) { raw.public_grpc_addr = "hub $(reboot):7443"; }, "--public-grpc-addr"},
       {[](RawConfig& raw) { raw.organization = ""; }, "--organization"},
       {[](RawConfig& raw) { raw.organization = "a\nb"; }, "--organization"},
+      {[](RawConfig& raw) { raw.history_days = 0; }, "--history-days"},
+      {[](RawConfig& raw) { raw.history_days = 100'000; }, "--history-days"},
       {[](RawConfig& raw) { raw.tls_cert = "/x.pem"; }, "--tls-key"},
       {[](RawConfig& raw) { raw.tls_key = "/x.key"; }, "--tls-cert"},
       {[](RawConfig& raw) {

@@ -37,7 +37,13 @@ class GrpcServerTest : public testing::Test {
     admin_ = std::make_unique<TargetAdmin>(store_.get(), fleet_.get(), clock_);
     tokens_ = std::make_unique<TokenStore>(store_.get(), clock_, std::move(memory.tokens));
     const auto ignore = [](std::string_view) {};
-    counters_ = {.opened = [] {}, .ended = ignore, .refused = ignore, .heartbeat = [] {}, .frame_refused = ignore};
+    counters_ = {.opened = [] {},
+                 .ended = ignore,
+                 .refused = ignore,
+                 .heartbeat = [] {},
+                 .frame_refused = ignore,
+                 .records_applied = [](std::int64_t) {},
+                 .batch_refused = ignore};
     deps_ = {.fleet = fleet_.get(),
              .writer = &store_->writer(),
              .clock = clock_,

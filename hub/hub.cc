@@ -36,6 +36,7 @@
 #include "hub/session/session_registry.h"
 #include "hub/store/history_recorder.h"
 #include "hub/store/reads.h"
+#include "hub/store/retention.h"
 #include "hub/store/store.h"
 #include "hub/store/writes.h"
 #include "hub/ticker.h"
@@ -49,6 +50,7 @@ constexpr absl::Duration kFleetTick = absl::Milliseconds(250);
 constexpr absl::Duration kSecond = absl::Seconds(1);
 // How exactly a killed hub knows afterwards until when it lived.
 constexpr absl::Duration kRunTouch = absl::Seconds(5);
+constexpr absl::Duration kRetentionPass = absl::Hours(1);
 // Short reads of SQLite on two cores.
 constexpr int kWorkers = 4;
 // Descriptors for the database, the HTTP side (1,024 connections) and the process itself.
@@ -141,6 +143,7 @@ class RunningHub : public Hub {
   std::optional<ServerTls> tls_;
   Memory memory_;
   std::unique_ptr<HistoryRecorder> history_;
+  std::unique_ptr<Retention> retention_;
   std::unique_ptr<Fleet> fleet_;
   std::unique_ptr<TargetAdmin> admin_;
   std::unique_ptr<TokenStore> tokens_;
@@ -199,7 +202,10 @@ std::string RunningHub::Pin() const { return tls_ && !tls_->ca_pem.empty() ? tls
 
 void RunningHub::MakeParts() {
   history_ = std::make_unique<HistoryRecorder>(&store_->writer());
-  fleet_ = std::make_unique<Fleet>(memory_.organization, std::move(memory_.targets), history_.get(), clock_->Read());
+  retention_ = std::make_unique<Retention>(&store_->writer(), config_.history);
+  // It hears from the moment at which history says that the hub runs.
+  fleet_ = std::make_unique<Fleet>(memory_.organization, std::move(memory_.targets), history_.get(),
+                                   Moment{.monotonic = clock_->Monotonic(), .wall = started_});
   admin_ = std::make_unique<TargetAdmin>(store_.get(), fleet_.get(), clock_);
   tokens_ = std::make_unique<TokenStore>(store_.get(), clock_, std::move(memory_.tokens));
   session_counters_ = {
@@ -208,6 +214,8 @@ void RunningHub::MakeParts() {
       .refused = [this](std::string_view reason) { metrics_.SessionRefused(reason); },
       .heartbeat = [this] { metrics_.Heartbeat(); },
       .frame_refused = [this](std::string_view reason) { metrics_.FrameRefused(reason); },
+      .records_applied = [this](std::int64_t records) { metrics_.RecordsApplied(records); },
+      .batch_refused = [this](std::string_view reason) { metrics_.BatchRefused(reason); },
   };
   session_deps_ = {.fleet = fleet_.get(),
                    .writer = &store_->writer(),
@@ -315,6 +323,8 @@ void RunningHub::StartTicker() {
                                 sqlite::Database& database) { return TouchRun(database, started, now); },
                             [](const absl::Status&) {});
   });
+  ticker_.Add(kRetentionPass, [this] { retention_->Start(clock_->Now()); });
+  retention_->Start(clock_->Now());
   ticker_.Start();
 }
 

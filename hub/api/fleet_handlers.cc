@@ -10,6 +10,7 @@
 #include "common/time_format.h"
 #include "common/version.h"
 #include "hub/api/fleet_messages.h"
+#include "hub/store/reads.h"
 
 namespace muster::hub {
 namespace {
@@ -34,14 +35,6 @@ std::string EmitPage(const std::vector<Item>& items, const Page& page, Emit emit
   return end < items.size() ? std::to_string(end) : "";
 }
 
-// The same for histories, whose pages continue at a point in time.
-template <typename Interval, typename Emit>
-std::string EmitHistory(const std::vector<Interval>& intervals, const Page& page, Emit emit) {
-  const std::size_t end = std::min(intervals.size(), static_cast<std::size_t>(page.size));
-  for (std::size_t i = 0; i < end; ++i) emit(intervals[i]);
-  return end < intervals.size() ? std::to_string(absl::ToUnixMicros(intervals[end - 1].from)) : "";
-}
-
 }  // namespace
 
 template <typename Request, typename Response>
@@ -55,7 +48,8 @@ void FleetHandlers::Add(std::string name, Role role,
       }));
 }
 
-FleetHandlers::FleetHandlers(FleetHandlersDeps deps) : deps_(std::move(deps)) {
+FleetHandlers::FleetHandlers(FleetHandlersDeps deps)
+    : deps_(std::move(deps)), history_(deps_.fleet, deps_.store, deps_.clock, deps_.started) {
   AddReads();
   AddHistory();
   AddTargetWrites();
@@ -150,74 +144,21 @@ void FleetHandlers::AddHistory() {
       [this](const Caller& caller,
              const ListTargetHistoryRequest& request) -> absl::StatusOr<ListTargetHistoryResponse> {
         ASSIGN_OR_RETURN(const Page page, ReadPage(request.page_size(), request.page_token(), kDefaultPage, kMaxPage));
-        ASSIGN_OR_RETURN(const HistoryWindow window,
-                         ReadWindow(request.has_from_time() ? &request.from_time() : nullptr,
-                                    request.has_to_time() ? &request.to_time() : nullptr, page));
-        ASSIGN_OR_RETURN(const TargetSnapshot found, deps_.fleet->FindTarget(request.target(), caller.customer));
-        std::vector<hub::TargetInterval> intervals;
-        RETURN_IF_ERROR(deps_.store->Read([&](sqlite::Database& database) -> absl::Status {
-          ASSIGN_OR_RETURN(intervals, ReadTargetHistory(database, found.target.id(), window));
-          return absl::OkStatus();
-        }));
-        ListTargetHistoryResponse response;
-        response.set_next_page_token(
-            EmitHistory(intervals, page, [&](const auto& i) { *response.add_intervals() = ToMessage(i); }));
-        return response;
+        return history_.ListTarget(caller, request, page);
       });
   Add<ListDeploymentHistoryRequest, ListDeploymentHistoryResponse>(
       "ListDeploymentHistory", ROLE_VIEWER,
       [this](const Caller& caller,
              const ListDeploymentHistoryRequest& request) -> absl::StatusOr<ListDeploymentHistoryResponse> {
         ASSIGN_OR_RETURN(const Page page, ReadPage(request.page_size(), request.page_token(), kDefaultPage, kMaxPage));
-        ASSIGN_OR_RETURN(const HistoryWindow window,
-                         ReadWindow(request.has_from_time() ? &request.from_time() : nullptr,
-                                    request.has_to_time() ? &request.to_time() : nullptr, page));
-        ASSIGN_OR_RETURN(const Deployment found, deps_.fleet->FindDeployment(request.deployment(), caller.customer));
-        std::vector<hub::DeploymentInterval> intervals;
-        RETURN_IF_ERROR(deps_.store->Read([&](sqlite::Database& database) -> absl::Status {
-          ASSIGN_OR_RETURN(intervals, ReadDeploymentHistory(database, found.id(), window));
-          return absl::OkStatus();
-        }));
-        ListDeploymentHistoryResponse response;
-        response.set_next_page_token(
-            EmitHistory(intervals, page, [&](const auto& i) { *response.add_intervals() = ToMessage(i); }));
-        return response;
+        return history_.ListDeployment(caller, request, page);
       });
   Add<GetFleetAtRequest, GetFleetAtResponse>(
       "GetFleetAt", ROLE_VIEWER,
-      [this](const Caller& caller, const GetFleetAtRequest& request) -> absl::StatusOr<GetFleetAtResponse> {
-        if (!request.has_time()) {
-          return MakeError(absl::StatusCode::kInvalidArgument, "TIME_MISSING", "say which time you ask about");
-        }
-        const absl::Time at = FromProto(request.time());
-        hub::FleetAt fleet;
-        RETURN_IF_ERROR(deps_.store->Read([&](sqlite::Database& database) -> absl::Status {
-          ASSIGN_OR_RETURN(fleet, ReadFleetAt(database, at));
-          return absl::OkStatus();
-        }));
-        const auto visible = [&](const std::string& customer) {
-          return caller.customer.empty() || caller.customer == customer;
-        };
-        GetFleetAtResponse response;
-        *response.mutable_time() = ToProto(at);
-        for (const hub::TargetAt& t : fleet.targets) {
-          if (!visible(t.customer)) continue;
-          fleet::v1::TargetAt* entry = response.add_targets();
-          entry->set_target_id(t.target_id);
-          entry->set_target_name(t.target_name);
-          entry->set_customer(t.customer);
-          *entry->mutable_interval() = ToMessage(t.interval);
-        }
-        for (const hub::DeploymentAt& d : fleet.deployments) {
-          if (!visible(d.customer)) continue;
-          fleet::v1::DeploymentAt* entry = response.add_deployments();
-          entry->set_deployment_id(d.deployment_id);
-          entry->set_target_id(d.target_id);
-          entry->set_target_name(d.target_name);
-          entry->set_name(d.name);
-          *entry->mutable_interval() = ToMessage(d.interval);
-        }
-        return response;
+      [this](const Caller& caller, const GetFleetAtRequest& request) { return history_.GetFleetAt(caller, request); });
+  Add<GetAvailabilityRequest, GetAvailabilityResponse>(
+      "GetAvailability", ROLE_VIEWER, [this](const Caller& caller, const GetAvailabilityRequest& request) {
+        return history_.GetAvailability(caller, request);
       });
 }
 

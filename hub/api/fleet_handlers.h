@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "hub/api/connect_rpc.h"
+#include "hub/api/history_calls.h"
 #include "hub/auth/token_store.h"
 #include "hub/fleet/fleet.h"
 #include "hub/fleet/target_admin.h"
@@ -79,6 +80,7 @@ class FleetHandlers {
            std::function<absl::StatusOr<Response>(const Caller&, const Request&)> handle);
 
   const FleetHandlersDeps deps_;
+  const HistoryCalls history_;
   std::vector<UnaryMethod> unary_;
   std::vector<StreamMethod> streams_;
 

@@ -39,6 +39,7 @@ TEST_F(FleetHandlersTest, EveryMethodAsksForItsRole) {
       {"ListTargetHistory", ROLE_VIEWER},
       {"ListDeploymentHistory", ROLE_VIEWER},
       {"GetFleetAt", ROLE_VIEWER},
+      {"GetAvailability", ROLE_VIEWER},
       {"CreateTarget", ROLE_OPERATOR},
       {"UpdateTarget", ROLE_OPERATOR},
       {"ReconnectTarget", ROLE_OPERATOR},

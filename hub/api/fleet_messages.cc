@@ -14,6 +14,10 @@ namespace {
 
 namespace types = ::muster::types::v1;
 
+// What a Timestamp may hold: 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z.
+constexpr std::int64_t kFirstSecond = -62135596800;
+constexpr std::int64_t kLastSecond = 253402300799;
+
 // How much one role includes; 0 for roles outside the ladder.
 int Rank(fleet::v1::Role role) {
   switch (role) {
@@ -67,37 +71,79 @@ absl::StatusOr<Page> ReadPage(int page_size, const std::string& page_token, int 
   return page;
 }
 
+absl::StatusOr<absl::Time> ReadTime(std::string_view field, const google::protobuf::Timestamp& time) {
+  if (time.seconds() >= kFirstSecond && time.seconds() <= kLastSecond && time.nanos() >= 0 &&
+      time.nanos() < 1'000'000'000) {
+    return FromProto(time);
+  }
+  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_TIME",
+                   fmt::format("{} is no time: {} s and {} ns since 1970; send one of the years 1 to 9999", field,
+                               time.seconds(), time.nanos()));
+}
+
 absl::StatusOr<HistoryWindow> ReadWindow(const google::protobuf::Timestamp* from, const google::protobuf::Timestamp* to,
-                                         const Page& page) {
+                                         const Page& page, absl::Time now) {
   HistoryWindow window;
-  if (from != nullptr) window.from = FromProto(*from);
-  if (to != nullptr) window.to = FromProto(*to);
+  if (from != nullptr) {
+    ASSIGN_OR_RETURN(window.from, ReadTime("from_time", *from));
+  }
+  if (to != nullptr) {
+    ASSIGN_OR_RETURN(window.to, ReadTime("to_time", *to));
+  }
   if (window.from >= window.to) {
     return MakeError(absl::StatusCode::kInvalidArgument, "BAD_WINDOW", "from_time must be before to_time");
   }
+  if (window.from > now) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "BAD_WINDOW",
+                     fmt::format("from_time must be in the past; here it is {}", FormatRfc3339(now)));
+  }
+  // What goes on does so beyond any time to come.
+  if (window.to > now) window.to = absl::InfiniteFuture();
   if (page.position > 0) window.before = absl::FromUnixMicros(page.position);
-  // One more than the page tells whether another follows.
-  window.limit = page.size + 1;
+  window.limit = page.size;
   return window;
 }
 
-fleet::v1::TargetInterval ToMessage(const TargetInterval& interval) {
+fleet::v1::TargetInterval ToMessage(const TargetPeriod& period) {
   fleet::v1::TargetInterval message;
-  message.set_state(interval.state);
-  *message.mutable_from_time() = ToProto(interval.from);
-  if (interval.to) *message.mutable_to_time() = ToProto(*interval.to);
-  message.set_reason(interval.reason);
+  message.set_state(period.state);
+  *message.mutable_from_time() = ToProto(period.from);
+  if (period.to != absl::InfiniteFuture()) *message.mutable_to_time() = ToProto(period.to);
+  message.set_reason(period.reason);
   return message;
 }
 
-fleet::v1::DeploymentInterval ToMessage(const DeploymentInterval& interval) {
+fleet::v1::DeploymentInterval ToMessage(const DeploymentPeriod& period) {
   fleet::v1::DeploymentInterval message;
-  message.set_status(interval.status);
-  *message.mutable_from_time() = ToProto(interval.from);
-  if (interval.to) *message.mutable_to_time() = ToProto(*interval.to);
-  message.set_message(interval.message);
-  message.set_application_version(interval.application_version);
-  message.set_revision(interval.revision);
+  message.set_status(period.status);
+  *message.mutable_from_time() = ToProto(period.from);
+  if (period.to != absl::InfiniteFuture()) *message.mutable_to_time() = ToProto(period.to);
+  message.set_message(period.message);
+  message.set_application_version(period.application_version);
+  message.set_revision(period.revision);
+  if (period.agent_time) *message.mutable_agent_time() = ToProto(*period.agent_time);
+  return message;
+}
+
+fleet::v1::HistoryGap ToMessage(const LostRecords& gap) {
+  constexpr std::string_view kPrefix = "GAP_REASON_";
+  fleet::v1::HistoryGap message;
+  *message.mutable_from_time() = ToProto(gap.from);
+  *message.mutable_to_time() = ToProto(gap.to);
+  message.set_records(gap.records);
+  const std::string name = agent::v1::GapReason_Name(gap.reason);
+  message.set_reason(name.size() > kPrefix.size() ? name.substr(kPrefix.size()) : "UNSPECIFIED");
+  return message;
+}
+
+fleet::v1::GetAvailabilityResponse ToMessage(const Availability& availability) {
+  fleet::v1::GetAvailabilityResponse message;
+  *message.mutable_from_time() = ToProto(availability.window().from);
+  *message.mutable_to_time() = ToProto(availability.window().to);
+  *message.mutable_available() = ToProto(availability.available());
+  *message.mutable_unavailable() = ToProto(availability.unavailable());
+  *message.mutable_unknown() = ToProto(availability.unknown());
+  if (const auto ratio = availability.Ratio()) message.set_ratio(*ratio);
   return message;
 }
 

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "hub/api/caller.h"
 #include "hub/fleet/snapshot.h"
-#include "hub/store/reads.h"
+#include "hub/store/history_reads.h"
 #include "hub/store/records.h"
 #include "muster/fleet/v1/fleet.pb.h"
 
@@ -26,12 +26,17 @@ struct Page {
 // INVALID_ARGUMENT "BAD_PAGE" for a negative size or a token that is none of ours.
 absl::StatusOr<Page> ReadPage(int page_size, const std::string& page_token, int default_size, int max_size);
 
-// The time window of a history request; `before` continues a page.
-absl::StatusOr<HistoryWindow> ReadWindow(const google::protobuf::Timestamp* from, const google::protobuf::Timestamp* to,
-                                         const Page& page);
+// INVALID_ARGUMENT "BAD_TIME" for what is no time of the years 1 to 9999; `field` is named in the message.
+absl::StatusOr<absl::Time> ReadTime(std::string_view field, const google::protobuf::Timestamp& time);
 
-fleet::v1::TargetInterval ToMessage(const TargetInterval& interval);
-fleet::v1::DeploymentInterval ToMessage(const DeploymentInterval& interval);
+// The time window of a history request. INVALID_ARGUMENT "BAD_WINDOW" when it is empty or has not begun.
+absl::StatusOr<HistoryWindow> ReadWindow(const google::protobuf::Timestamp* from, const google::protobuf::Timestamp* to,
+                                         const Page& page, absl::Time now);
+
+fleet::v1::TargetInterval ToMessage(const TargetPeriod& period);
+fleet::v1::DeploymentInterval ToMessage(const DeploymentPeriod& period);
+fleet::v1::HistoryGap ToMessage(const LostRecords& gap);
+fleet::v1::GetAvailabilityResponse ToMessage(const Availability& availability);
 fleet::v1::Token ToMessage(const StoredToken& token);
 fleet::v1::AuditEntry ToMessage(const AuditRecord& record);
 

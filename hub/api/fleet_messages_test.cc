@@ -38,22 +38,52 @@ TEST(ReadPage, BoundsSizesAndRefusesForeignTokens) {
   EXPECT_EQ(ReasonOf(ReadPage(-1, "", 100, 1000).status()), "BAD_PAGE");
 }
 
+TEST(ReadTime, RefusesWhatIsNoTime) {
+  google::protobuf::Timestamp time;
+  time.set_seconds(253402300799);
+  time.set_nanos(999'999'999);
+  EXPECT_TRUE(ReadTime("time", time).ok());
+  time.set_seconds(253402300800);
+  EXPECT_EQ(ReasonOf(ReadTime("time", time).status()), "BAD_TIME");
+  time.set_seconds(-62135596801);
+  EXPECT_EQ(ReasonOf(ReadTime("time", time).status()), "BAD_TIME");
+  time.set_seconds(0);
+  for (const int nanos : {-1, 1'000'000'000}) {
+    time.set_nanos(nanos);
+    EXPECT_EQ(MessageOf(ReadTime("to_time", time).status()).substr(0, 7), "to_time");
+  }
+}
+
 TEST(ReadWindow, WithoutTimesIsEverything) {
-  const auto window = ReadWindow(nullptr, nullptr, {.position = 0, .size = 10});
+  const auto window = ReadWindow(nullptr, nullptr, {.position = 0, .size = 10}, absl::FromUnixSeconds(1000));
   ASSERT_TRUE(window.ok()) << window.status();
   EXPECT_EQ(window->from, absl::InfinitePast());
   EXPECT_EQ(window->to, absl::InfiniteFuture());
   EXPECT_EQ(window->before, absl::InfiniteFuture());
-  EXPECT_EQ(window->limit, 11) << "one more tells that another page follows";
+  EXPECT_EQ(window->limit, 10);
+}
+
+TEST(ReadWindow, EndsWhereItSaysOrGoesOn) {
+  const auto from = ToProto(absl::FromUnixSeconds(100));
+  const auto to = ToProto(absl::FromUnixSeconds(200));
+  const Page page{.position = 150'000'000, .size = 10};
+  const auto past = ReadWindow(&from, &to, page, absl::FromUnixSeconds(1000));
+  ASSERT_TRUE(past.ok()) << past.status();
+  EXPECT_EQ(past->to, absl::FromUnixSeconds(200));
+  EXPECT_EQ(past->before, absl::FromUnixSeconds(150));
+  EXPECT_EQ(ReadWindow(&from, &to, page, absl::FromUnixSeconds(199))->to, absl::InfiniteFuture());
 }
 
 TEST(ReadWindow, RefusesAnEmptyOne) {
   const auto time = ToProto(absl::FromUnixSeconds(100));
   const auto later = ToProto(absl::FromUnixSeconds(101));
   const Page page{.position = 0, .size = 10};
-  EXPECT_EQ(ReasonOf(ReadWindow(&time, &time, page).status()), "BAD_WINDOW");
-  EXPECT_EQ(ReasonOf(ReadWindow(&later, &time, page).status()), "BAD_WINDOW");
-  EXPECT_TRUE(ReadWindow(&time, &later, page).ok());
+  const absl::Time now = absl::FromUnixSeconds(1000);
+  EXPECT_EQ(ReasonOf(ReadWindow(&time, &time, page, now).status()), "BAD_WINDOW");
+  EXPECT_EQ(ReasonOf(ReadWindow(&later, &time, page, now).status()), "BAD_WINDOW");
+  EXPECT_TRUE(ReadWindow(&time, &later, page, now).ok());
+  EXPECT_EQ(ReasonOf(ReadWindow(&time, nullptr, page, absl::FromUnixSeconds(99)).status()), "BAD_WINDOW")
+      << "it has not begun";
 }
 
 TargetSnapshot TargetWith(const std::string& name, types::v1::TargetState state,
@@ -98,15 +128,44 @@ TEST(Summarize, PutsWhatNeedsAttentionFirstAndCountsAll) {
 }
 
 TEST(ToMessage, LeavesOutWhatIsNotThere) {
-  EXPECT_FALSE(
-      ToMessage(hub::TargetInterval{
-                    .state = types::v1::TARGET_STATE_STALE, .from = absl::FromUnixSeconds(1), .to = {}, .reason = "r"})
-          .has_to_time());
+  hub::TargetPeriod target{.state = types::v1::TARGET_STATE_STALE, .from = absl::FromUnixSeconds(1), .reason = "r"};
+  EXPECT_FALSE(ToMessage(target).has_to_time());
+  target.to = absl::FromUnixSeconds(9);
+  EXPECT_EQ(ToMessage(target).to_time().seconds(), 9);
+  hub::DeploymentPeriod deployment;
+  EXPECT_FALSE(ToMessage(deployment).has_agent_time());
+  EXPECT_FALSE(ToMessage(deployment).has_to_time());
+  deployment.agent_time = absl::FromUnixSeconds(7);
+  EXPECT_EQ(ToMessage(deployment).agent_time().seconds(), 7);
   StoredToken token;
   token.created = absl::FromUnixSeconds(5);
   EXPECT_FALSE(ToMessage(token).has_expire_time());
   EXPECT_FALSE(ToMessage(token).has_revoke_time());
   EXPECT_EQ(ToMessage(token).create_time().seconds(), 5);
+}
+
+TEST(ToMessage, NamesGapsWithoutTheirEnumsPrefix) {
+  const LostRecords gap{.from = absl::FromUnixSeconds(1),
+                        .to = absl::FromUnixSeconds(2),
+                        .records = 7,
+                        .reason = agent::v1::GAP_REASON_JOURNAL_FULL};
+  EXPECT_EQ(ToMessage(gap).reason(), "JOURNAL_FULL");
+  EXPECT_EQ(ToMessage(gap).records(), 7);
+  // Of an agent that is newer than the hub.
+  LostRecords newer = gap;
+  newer.reason = static_cast<agent::v1::GapReason>(99);
+  EXPECT_EQ(ToMessage(newer).reason(), "UNSPECIFIED");
+}
+
+TEST(ToMessage, AvailabilityOfNothingKnownHasNoRatio) {
+  hub::Availability availability({.from = absl::FromUnixSeconds(0), .to = absl::FromUnixSeconds(10)});
+  EXPECT_FALSE(ToMessage(availability).has_ratio());
+  EXPECT_EQ(ToMessage(availability).unknown().seconds(), 10);
+  hub::TargetPeriod stale{.state = types::v1::TARGET_STATE_STALE, .from = absl::FromUnixSeconds(4), .reason = ""};
+  availability.Add(stale);
+  EXPECT_TRUE(ToMessage(availability).has_ratio());
+  EXPECT_EQ(ToMessage(availability).ratio(), 0.0);
+  EXPECT_EQ(ToMessage(availability).unavailable().seconds(), 6);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <deque>
 #include <map>
 #include <string>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "common/status.h"
+#include "hub/grpc_write_queue.h"
 #include "muster/fleet/v1/fleet.grpc.pb.h"
 
 namespace muster::hub {
@@ -42,25 +42,16 @@ absl::Status Busy() {
   return MakeError(absl::StatusCode::kResourceExhausted, "HUB_BUSY", "too many requests at once; try again");
 }
 
-// The writing half of a WatchFleet stream. Outlives the reactor.
+using WatchStream = grpc::ServerWriteReactor<WatchFleetResponse>;
+
 class GrpcStreamSink : public StreamSink {
  public:
-  explicit GrpcStreamSink(grpc::ServerWriteReactor<WatchFleetResponse>* reactor) : reactor_(reactor) {}
+  explicit GrpcStreamSink(WatchStream* reactor) : queue_(reactor, kMaxQueuedMessages) {}
 
   bool Write(const google::protobuf::Message& message) override {
-    MutexLock lock(&mutex_);
-    if (reactor_ == nullptr || finishing_ || queue_.size() >= kMaxQueuedMessages) return false;
-    queue_.push_back(static_cast<const WatchFleetResponse&>(message));
-    if (!writing_) WriteNext();
-    return true;
+    return !queue_.ending() && queue_.Push(static_cast<const WatchFleetResponse&>(message));
   }
-  void Finish(const absl::Status& status) override {
-    MutexLock lock(&mutex_);
-    if (finishing_) return;
-    finishing_ = true;
-    status_ = ToGrpc(status);
-    FinishIfIdle();
-  }
+  void Finish(const absl::Status& status) override { queue_.Finish(ToGrpc(status)); }
   void OnCancelled(std::function<void()> callback) override {
     {
       MutexLock lock(&mutex_);
@@ -71,19 +62,9 @@ class GrpcStreamSink : public StreamSink {
     }
     callback();
   }
-  bool cancelled() const override {
-    MutexLock lock(&mutex_);
-    return cancelled_ || reactor_ == nullptr || finishing_;
-  }
+  bool cancelled() const override { return queue_.ending(); }
 
-  void OnWriteDone(bool ok) {
-    MutexLock lock(&mutex_);
-    writing_ = false;
-    queue_.pop_front();
-    if (!ok) queue_.clear();
-    if (!queue_.empty()) return WriteNext();
-    FinishIfIdle();
-  }
+  void OnWriteDone(bool ok) { queue_.OnWriteDone(ok); }
   void Cancel() {
     std::function<void()> callback;
     {
@@ -94,36 +75,17 @@ class GrpcStreamSink : public StreamSink {
     Finish(absl::CancelledError("the client has gone"));
     if (callback) callback();
   }
-  void Detach() {
-    MutexLock lock(&mutex_);
-    reactor_ = nullptr;
-  }
+  void Detach() { queue_.Detach(); }
 
  private:
-  // gRPC never runs a reaction inside StartWrite or Finish, so calling them under the lock is safe.
-  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    writing_ = true;
-    reactor_->StartWrite(&queue_.front());
-  }
-  void FinishIfIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (reactor_ == nullptr || !finishing_ || writing_ || !queue_.empty() || finished_) return;
-    finished_ = true;
-    reactor_->Finish(status_);
-  }
-
+  GrpcWriteQueue<WatchStream, WatchFleetResponse> queue_;
   mutable Mutex mutex_;
-  grpc::ServerWriteReactor<WatchFleetResponse>* reactor_ ABSL_GUARDED_BY(mutex_);
-  std::deque<WatchFleetResponse> queue_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> on_cancelled_ ABSL_GUARDED_BY(mutex_);
-  grpc::Status status_ ABSL_GUARDED_BY(mutex_);
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // Deletes itself in OnDone, the last reaction.
-class WatchReactor : public grpc::ServerWriteReactor<WatchFleetResponse> {
+class WatchReactor : public WatchStream {
  public:
   WatchReactor() : sink_(std::make_shared<GrpcStreamSink>(this)) {}
   const std::shared_ptr<GrpcStreamSink>& sink() const { return sink_; }
@@ -165,6 +127,7 @@ class GrpcFleetService : public FleetService::CallbackService {
   MUSTER_UNARY(ListTargetHistory)
   MUSTER_UNARY(ListDeploymentHistory)
   MUSTER_UNARY(GetFleetAt)
+  MUSTER_UNARY(GetAvailability)
   MUSTER_UNARY(CreateToken)
   MUSTER_UNARY(ListTokens)
   MUSTER_UNARY(RevokeToken)
@@ -172,8 +135,7 @@ class GrpcFleetService : public FleetService::CallbackService {
   MUSTER_UNARY(VerifyAuditLog)
 #undef MUSTER_UNARY
 
-  grpc::ServerWriteReactor<WatchFleetResponse>* WatchFleet(grpc::CallbackServerContext* context,
-                                                           const WatchFleetRequest* request) override {
+  WatchStream* WatchFleet(grpc::CallbackServerContext* context, const WatchFleetRequest* request) override {
     auto* reactor = new WatchReactor;
     std::shared_ptr<GrpcStreamSink> sink = reactor->sink();
     const bool taken = options_.workers->TrySubmit([this, sink, token = BearerToken(*context), copy = *request] {

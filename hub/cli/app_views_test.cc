@@ -224,6 +224,101 @@ TEST(App, ShowsHistoryAsIntervals) {
             "2027-01-15T07:48:00Z  2027-01-15T07:50:00Z  2m 0s   ? unknown  the hub was down\n");
 }
 
+TEST(App, ShowsGapsWhereTheyAre) {
+  FakeApp app;
+  fleet::v1::ListTargetHistoryResponse response;
+  auto* now = response.add_intervals();
+  now->set_state(types::v1::TARGET_STATE_CONNECTED);
+  *now->mutable_from_time() = Before(app, absl::Minutes(10));
+  auto* then = response.add_intervals();
+  then->set_state(types::v1::TARGET_STATE_STALE);
+  *then->mutable_from_time() = Before(app, absl::Minutes(30));
+  *then->mutable_to_time() = Before(app, absl::Minutes(10));
+  then->set_reason("no heartbeat for 60 s");
+  const auto gap = [&](int from, int to, int records, const std::string& reason) {
+    auto* added = response.add_gaps();
+    *added->mutable_from_time() = Before(app, absl::Minutes(from));
+    *added->mutable_to_time() = Before(app, absl::Minutes(to));
+    added->set_records(records);
+    added->set_reason(reason);
+  };
+  gap(10, 10, 1, "DISK_FULL");
+  gap(25, 20, 1200, "JOURNAL_FULL");
+  gap(40, 29, 7, "NOT_KEPT");
+  app.hub.Answer("ListTargetHistory", response);
+  EXPECT_EQ(app.Run({"history", "target", "web-01"}), 0) << app.console.err;
+  EXPECT_EQ(app.console.out,
+            "FROM                  TO                    FOR     STATE        REASON\n"
+            "2027-01-15T07:50:00Z  2027-01-15T07:50:00Z  0s      ! gap        1 record of the agent lost: disk full\n"
+            "2027-01-15T07:50:00Z  now                   10m 0s  ● connected\n"
+            "2027-01-15T07:35:00Z  2027-01-15T07:40:00Z  5m 0s   ! gap        1200 records of the agent lost: "
+            "journal full\n"
+            "2027-01-15T07:30:00Z  2027-01-15T07:50:00Z  20m 0s  ▲ stale      no heartbeat for 60 s\n"
+            "2027-01-15T07:20:00Z  2027-01-15T07:31:00Z  11m 0s  ! gap        7 records of the agent lost: not "
+            "kept\n");
+}
+
+TEST(App, HistoryAsJsonHasTheAgentsTimeAndTheGaps) {
+  FakeApp app;
+  fleet::v1::ListDeploymentHistoryResponse page;
+  auto* interval = page.add_intervals();
+  *interval->mutable_from_time() = Before(app, absl::Minutes(10));
+  *interval->mutable_agent_time() = Before(app, absl::Minutes(11));
+  page.add_gaps()->set_records(3);
+  page.set_next_page_token("77");
+  app.hub.Answer("ListDeploymentHistory", page);
+  page.clear_next_page_token();
+  app.hub.Answer("ListDeploymentHistory", page);
+  EXPECT_EQ(app.Run({"history", "deployment", "shop", "-o", "json"}), 0) << app.console.err;
+  fleet::v1::ListDeploymentHistoryResponse shown;
+  ASSERT_TRUE(FromJson(app.console.out, &shown).ok()) << app.console.out;
+  EXPECT_EQ(shown.intervals_size(), 2);
+  EXPECT_EQ(shown.gaps_size(), 2);
+  EXPECT_EQ(FromProto(shown.intervals(0).agent_time()), app.clock.Now() - absl::Minutes(11));
+}
+
+TEST(App, ShowsAvailability) {
+  FakeApp app;
+  fleet::v1::GetAvailabilityResponse response;
+  *response.mutable_from_time() = Before(app, absl::Hours(240));
+  *response.mutable_to_time() = Before(app, absl::ZeroDuration());
+  *response.mutable_available() = ToProto(absl::Hours(220));
+  *response.mutable_unavailable() = ToProto(absl::Seconds(7));
+  *response.mutable_unknown() = ToProto(absl::Hours(20) - absl::Seconds(7));
+  response.set_ratio(220.0 * 3600 / (220 * 3600 + 7));
+  app.hub.Answer("GetAvailability", response);
+  EXPECT_EQ(app.Run({"availability", "target", "web-01"}), 0) << app.console.err;
+  EXPECT_EQ(app.console.out,
+            "window       2027-01-05T08:00:00Z to 2027-01-15T08:00:00Z, 10d 0h\n"
+            "available    9d 4h\n"
+            "unavailable  7s\n"
+            "unknown      19h 59m\n"
+            "ratio        99.999 %\n");
+  response.set_ratio(1.0);
+  app.hub.Answer("GetAvailability", response);
+  app.Run({"availability", "target", "web-01"});
+  EXPECT_EQ(app.Run({"availability", "target", "web-01"}), 0);
+  EXPECT_THAT(app.console.out, HasSubstr("ratio        100.000 %\n"));
+  response.set_ratio(0.29);
+  app.hub.Answer("GetAvailability", response);
+  app.Run({"availability", "target", "web-01"});
+  EXPECT_EQ(app.Run({"availability", "target", "web-01"}), 0);
+  EXPECT_THAT(app.console.out, HasSubstr("ratio        29.000 %\n"));
+}
+
+TEST(App, AvailabilityOfNothingKnownIsUnknown) {
+  FakeApp app;
+  fleet::v1::GetAvailabilityResponse response;
+  *response.mutable_from_time() = Before(app, absl::Hours(1));
+  *response.mutable_to_time() = Before(app, absl::ZeroDuration());
+  *response.mutable_unknown() = ToProto(absl::Hours(1));
+  app.hub.Answer("GetAvailability", response);
+  EXPECT_EQ(app.Run({"availability", "deployment", "web-01/shop"}), 0) << app.console.err;
+  EXPECT_THAT(app.console.out, HasSubstr("ratio        unknown\n"));
+  EXPECT_EQ(app.Run({"availability", "deployment", "web-01/shop", "-o", "json"}), 0);
+  EXPECT_THAT(app.console.out, AllOf(HasSubstr("\"unknown\":\"3600s\""), Not(HasSubstr("ratio"))));
+}
+
 TEST(App, ShowsTheFleetAsItWas) {
   FakeApp app;
   fleet::v1::GetFleetAtResponse response;

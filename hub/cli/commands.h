@@ -14,7 +14,7 @@ namespace muster::cli {
 void AddTargetCommands(CLI::App* root, Action* action);
 void AddDeploymentCommands(CLI::App* root, Action* action);
 void AddStatusCommands(CLI::App* root, Action* action);   // status, at
-void AddHistoryCommands(CLI::App* root, Action* action);  // history
+void AddHistoryCommands(CLI::App* root, Action* action);  // history, availability
 void AddTokenCommands(CLI::App* root, Action* action);    // token, audit
 void AddVersionCommand(CLI::App* root, Action* action);
 

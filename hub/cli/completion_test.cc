@@ -51,6 +51,9 @@ TEST_F(CompletionTest, OffersNounsVerbsOptionsAndWords) {
   EXPECT_EQ(Complete({"target", "set", "x", "--metrics", "o"}), "on\noff\n");
   EXPECT_EQ(Complete({"-o", "j"}), "json\n");
   EXPECT_EQ(Complete({"-o", "json", "target", "l"}), "list\n");
+  EXPECT_EQ(Complete({"avail"}), "availability\n");
+  EXPECT_EQ(Complete({"availability", ""}), "target\ndeployment\n");
+  EXPECT_EQ(Complete({"availability", "target", "x", "--f"}), "--from\n");
   EXPECT_EQ(Complete({"--hub", ""}), "");
   EXPECT_THAT(Complete({""}), AllOf(StartsWith("status\n"), Not(HasSubstr("__complete"))));
   EXPECT_TRUE(app_.hub.requests.empty());
@@ -61,6 +64,8 @@ TEST_F(CompletionTest, OffersNamesOfTheFleet) {
   EXPECT_EQ(Complete({"target", "show", "web-"}), "web-01\n");
   EXPECT_EQ(Complete({"target", "show", "web-01", ""}), "");
   EXPECT_EQ(Complete({"history", "target", "w"}), "web-01\nweb 02\n");
+  EXPECT_EQ(Complete({"availability", "target", "w"}), "web-01\nweb 02\n");
+  EXPECT_EQ(Complete({"availability", "deployment", "w"}), "web-01/shop\n");
   EXPECT_EQ(Complete({"deployment", "list", "--target", "web-"}), "web-01\n");
   EXPECT_EQ(Complete({"deployment", "show", "--no-color", "web-01/"}), "web-01/shop\n");
   EXPECT_EQ(Complete({"token", "revoke", "g"}), "grafana\n");

@@ -63,17 +63,6 @@ void AddWarnings(const FleetStatus& status, absl::Time now, Page* page) {
   }
 }
 
-template <typename Interval>
-std::vector<Spans> IntervalCells(const Interval& interval, absl::Time now, Span state, const std::string& why) {
-  const absl::Time from = FromProto(interval.from_time());
-  const absl::Time to = interval.has_to_time() ? FromProto(interval.to_time()) : now;
-  return {{Span(TimeText(interval.from_time()))},
-          {Span(interval.has_to_time() ? TimeText(interval.to_time()) : "now")},
-          {Span(FormatAge(to - from))},
-          {std::move(state)},
-          {Span(why)}};
-}
-
 }  // namespace
 
 void ShowFleet(const FleetStatus& status, absl::Time now, Page* page) {
@@ -119,27 +108,6 @@ void ShowFleetAt(const fleet::v1::GetFleetAtResponse& response, Page* page) {
     }
   }
   if (table.empty()) page->Line("There were no targets.");
-  page->Add(table);
-}
-
-void ShowTargetHistory(const fleet::v1::ListTargetHistoryResponse& response, absl::Time now, Page* page) {
-  Table table({"FROM", "TO", "FOR", "STATE", "REASON"});
-  for (const auto& interval : response.intervals()) {
-    table.Add(IntervalCells(interval, now, StateSpan(interval.state()), interval.reason()));
-  }
-  if (table.empty()) page->Line("No history in this time.");
-  page->Add(table);
-}
-
-void ShowDeploymentHistory(const fleet::v1::ListDeploymentHistoryResponse& response, absl::Time now, Page* page) {
-  Table table({"FROM", "TO", "FOR", "STATUS", "MESSAGE", "VERSION", "REVISION"});
-  for (const auto& interval : response.intervals()) {
-    std::vector<Spans> cells = IntervalCells(interval, now, StatusSpan(interval.status()), interval.message());
-    cells.push_back({Span(interval.application_version())});
-    cells.push_back({Span(interval.revision())});
-    table.Add(std::move(cells));
-  }
-  if (table.empty()) page->Line("No history in this time.");
   page->Add(table);
 }
 

@@ -21,8 +21,11 @@ void ShowDeployment(const fleet::v1::Deployment& deployment, absl::Time now, Pag
 
 void ShowFleet(const fleet::v1::FleetStatus& status, absl::Time now, Page* page);
 void ShowFleetAt(const fleet::v1::GetFleetAtResponse& response, Page* page);
+// Gaps stand where they begin.
 void ShowTargetHistory(const fleet::v1::ListTargetHistoryResponse& response, absl::Time now, Page* page);
 void ShowDeploymentHistory(const fleet::v1::ListDeploymentHistoryResponse& response, absl::Time now, Page* page);
+
+void ShowAvailability(const fleet::v1::GetAvailabilityResponse& response, Page* page);
 
 void ShowTokens(const fleet::v1::ListTokensResponse& response, absl::Time now, Page* page);
 void ShowAuditEntries(const fleet::v1::ListAuditEntriesResponse& response, Page* page);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -27,29 +28,59 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-// "good" works and mints "mst_1", "mst_2", ... with `prefix`.
+// "good" works and mints "mst_1", "mst_2", ... with a prefix. Thread-safe.
 class FakeConnectService : public ConnectService {
  public:
   absl::StatusOr<ConnectGrant> Redeem(std::string_view code) override {
     ASSIGN_OR_RETURN(const types::v1::TargetType type, TypeOf(code));
-    return ConnectGrant{.target_id = target_id,
-                        .target_name = target_name,
+    MutexLock lock(&mutex_);
+    return ConnectGrant{.target_id = target_id_,
+                        .target_name = "it's \"mine\"; $(touch /tmp/pwned) `x`",
                         .type = type,
-                        .secret = Secret(fmt::format("{}{}", prefix, ++minted))};
+                        .secret = Secret(fmt::format("{}{}", prefix_, ++minted_))};
   }
   absl::StatusOr<types::v1::TargetType> TypeOf(std::string_view code) override {
-    ++asked;
+    ++asked_;
     if (code == "good") return types::v1::TARGET_TYPE_HOST;
     if (code == "cluster") return types::v1::TARGET_TYPE_KUBERNETES;
     if (code == "used") return MakeError(absl::StatusCode::kFailedPrecondition, "CONNECT_CODE_USED", "used up");
     if (code == "old") return MakeError(absl::StatusCode::kFailedPrecondition, "CONNECT_CODE_EXPIRED", "too old");
     return MakeError(absl::StatusCode::kNotFound, "CONNECT_CODE_UNKNOWN", "never heard of it");
   }
-  std::string target_id = "tgt_1";
-  std::string target_name = "it's \"mine\"; $(touch /tmp/pwned) `x`";
-  std::string prefix = "mst_";
-  int minted = 0;
-  int asked = 0;
+  void Grant(std::string target_id, std::string prefix) {
+    MutexLock lock(&mutex_);
+    target_id_ = std::move(target_id);
+    prefix_ = std::move(prefix);
+  }
+  int minted() const {
+    MutexLock lock(&mutex_);
+    return minted_;
+  }
+  int asked() const { return asked_; }
+
+ private:
+  std::atomic<int> asked_ = 0;
+  mutable Mutex mutex_;
+  std::string target_id_ ABSL_GUARDED_BY(mutex_) = "tgt_1";
+  std::string prefix_ ABSL_GUARDED_BY(mutex_) = "mst_";
+  int minted_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// The server must run before the routes can be made, because they contain its port.
+class LateRouter : public HttpHandler {
+ public:
+  void Publish(std::unique_ptr<HttpRouter> router) {
+    MutexLock lock(&mutex_);
+    router_ = std::move(router);
+  }
+  void Handle(HttpRequest request, std::unique_ptr<HttpResponder> responder) override {
+    MutexLock lock(&mutex_);
+    router_->Handle(std::move(request), std::move(responder));
+  }
+
+ private:
+  Mutex mutex_;
+  std::unique_ptr<HttpRouter> router_ ABSL_GUARDED_BY(mutex_);
 };
 
 struct Ran {
@@ -95,11 +126,11 @@ class ConnectTest : public ::testing::Test {
       tls = *EnsureTls(dir_.path() + "/tls", {}, absl::Now());
       options.tls = HttpTls{.cert_chain_pem = tls.cert_chain_pem, .key_pem = tls.key_pem};
     }
-    router_ = std::make_unique<HttpRouter>();
-    router_->Add("GET", "/healthz", [](const HttpRequest&, const std::unique_ptr<HttpResponder>& responder) {
+    auto router = std::make_unique<HttpRouter>();
+    router->Add("GET", "/healthz", [](const HttpRequest&, const std::unique_ptr<HttpResponder>& responder) {
       responder->Send({.body = "ok\n"});
     });
-    server_ = *HttpServer::Start(std::move(options), router_.get());
+    server_ = *HttpServer::Start(std::move(options), &handler_);
     url_ = fmt::format("{}://127.0.0.1:{}", with_tls ? "https" : "http", server_->address().port);
     endpoint_ = std::make_unique<ConnectEndpoint>(ConnectEndpointOptions{
         .public_url = url_,
@@ -112,7 +143,8 @@ class ConnectTest : public ::testing::Test {
         .workers = &pool_,
         .clock = &clock_,
     });
-    endpoint_->AddTo(router_.get());
+    endpoint_->AddTo(router.get());
+    handler_.Publish(std::move(router));
     pin_ = tls.spki_sha256_base64;
   }
 
@@ -141,7 +173,7 @@ class ConnectTest : public ::testing::Test {
   FakeConnectService service_;
   AgentBinary binary_;
   WorkerPool pool_;
-  std::unique_ptr<HttpRouter> router_;
+  LateRouter handler_;
   std::unique_ptr<ConnectEndpoint> endpoint_;
   std::unique_ptr<HttpServer> server_;
   std::string url_;
@@ -203,7 +235,7 @@ TEST_F(ConnectTest, ANewBinaryIsInstalledAndStarted) {
 }
 
 TEST_F(ConnectTest, ARefusedSecretIsReportedWithTheAgentsReason) {
-  service_.prefix = "mst_refused";
+  service_.Grant("tgt_1", "mst_refused");
   const Ran ran = Install();
   EXPECT_EQ(ran.code, 1);
   EXPECT_THAT(ran.output, HasSubstr("did not acknowledge a heartbeat within 2 s"));
@@ -215,8 +247,7 @@ TEST_F(ConnectTest, ARefusedSecretIsReportedWithTheAgentsReason) {
 TEST_F(ConnectTest, AFailedMoveToAnotherTargetGoesBackToTheFirst) {
   ASSERT_EQ(Install().code, 0);
   ASSERT_TRUE(WriteFileAtomically(Host() + "/data/journal", "precious", 0600).ok());
-  service_.target_id = "tgt_2";
-  service_.prefix = "mst_refused";
+  service_.Grant("tgt_2", "mst_refused");
   const Ran ran = Install();
   EXPECT_EQ(ran.code, 1);
   EXPECT_THAT(ran.output, HasSubstr("going back"));
@@ -286,7 +317,7 @@ TEST_F(ConnectTest, RefusesCodesWithAScriptThatFails) {
     EXPECT_EQ(ran.code, 1);
     EXPECT_THAT(ran.output, HasSubstr(c.message));
   }
-  EXPECT_EQ(service_.minted, 0);
+  EXPECT_EQ(service_.minted(), 0);
 }
 
 TEST_F(ConnectTest, APastedLineWithADeadCodeFailsWithTheReason) {
@@ -298,7 +329,7 @@ TEST_F(ConnectTest, APastedLineWithADeadCodeFailsWithTheReason) {
 
 TEST_F(ConnectTest, AHeadRequestMintsNothing) {
   EXPECT_THAT(Fetch("/connect/good", "HEAD"), StartsWith("HTTP/1.1 405"));
-  EXPECT_EQ(service_.asked, 0);
+  EXPECT_EQ(service_.asked(), 0);
 }
 
 TEST_F(ConnectTest, WithoutABinaryTheSecretStays) {
@@ -306,7 +337,7 @@ TEST_F(ConnectTest, WithoutABinaryTheSecretStays) {
   const std::string answer = Fetch("/connect/good");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 503"));
   EXPECT_THAT(answer, HasSubstr("--agent-binary"));
-  EXPECT_EQ(service_.minted, 0);
+  EXPECT_EQ(service_.minted(), 0);
 }
 
 TEST_F(ConnectTest, SlowsDownGuessing) {

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/status.h"
+#include "common/time_format.h"
 
 namespace muster::hub {
 namespace {
@@ -25,6 +26,12 @@ bool Visible(const Target& target, std::string_view customer) {
   return !target.deleted() && (customer.empty() || target.customer() == customer);
 }
 
+// Why a session must end. One whose secret was replaced is told so even where its end has not reached it yet.
+std::optional<Refusal> Check(const Target& target, const Fleet::SessionKey& key) {
+  if (!target.deleted() && target.generation() != key.generation) return RotatedRefusal();
+  return target.CheckSession(key.number);
+}
+
 bool Names(const fleet::v1::Deployment& deployment, std::string_view reference) {
   return deployment.id() == reference || deployment.name() == reference ||
          fmt::format("{}/{}", deployment.target_name(), deployment.name()) == reference;
@@ -35,8 +42,8 @@ bool Names(const fleet::v1::Deployment& deployment, std::string_view reference) 
 Fleet::Fleet(std::string organization, std::vector<StoredTarget> targets, HistorySink* history, const Moment& start)
     : organization_(std::move(organization)),
       history_(history),
-      listening_since_(start.monotonic),
-      last_tick_(start.monotonic) {
+      listening_{.since = start.monotonic, .deaf_from = start.wall},
+      last_tick_(start) {
   for (StoredTarget& target : targets) {
     std::string id = target.id;
     slots_.emplace(std::move(id), std::make_shared<Slot>(std::move(target)));
@@ -63,13 +70,16 @@ std::variant<Fleet::Admission, Refusal> Fleet::Admit(const agent::v1::Hello& hel
   return Admission{.slot = slot,
                    .generation = slot->target.generation(),
                    .opening = slot->target.PrepareOpening(hello, now),
+                   .skew = hello.has_sent_at() ? FromProto(hello.sent_at()) - now : absl::ZeroDuration(),
                    .target_name = slot->target.name()};
 }
 
 std::variant<Fleet::SessionKey, Refusal> Fleet::OpenSession(const Admission& admission, std::string session_id,
                                                             std::string peer, std::shared_ptr<SessionHandle> handle,
                                                             const Moment& now) {
-  SessionKey key{.slot = admission.slot, .number = next_session_.fetch_add(1, std::memory_order_relaxed)};
+  SessionKey key{.slot = admission.slot,
+                 .number = next_session_.fetch_add(1, std::memory_order_relaxed),
+                 .generation = admission.generation};
   std::shared_ptr<SessionHandle> replaced;
   {
     MutexLock lock(&key.slot->mutex);
@@ -86,7 +96,8 @@ std::variant<Fleet::SessionKey, Refusal> Fleet::OpenSession(const Admission& adm
                                    .id = std::move(session_id),
                                    .peer = std::move(peer),
                                    .handle = std::move(handle),
-                                   .start = now.wall},
+                                   .start = now.wall,
+                                   .hello_skew = admission.skew},
                                   admission.opening, now, events);
     Record(std::move(events));
   }
@@ -104,6 +115,7 @@ std::optional<Refusal> Fleet::Heartbeat(const SessionKey& key, const agent::v1::
   bool changed = false;
   {
     MutexLock lock(&key.slot->mutex);
+    if (auto refusal = Check(key.slot->target, key)) return refusal;
     HistoryEvents events;
     if (auto refusal = key.slot->target.Heartbeat(key.number, heartbeat, now, events)) return refusal;
     changed = !events.empty() || heartbeat.present_case() != agent::v1::Heartbeat::kSnapshotDigest;
@@ -116,9 +128,18 @@ std::optional<Refusal> Fleet::Heartbeat(const SessionKey& key, const agent::v1::
   return std::nullopt;
 }
 
-std::optional<Refusal> Fleet::CheckSession(const SessionKey& key) const {
+std::variant<BatchOrigin, Refusal> Fleet::AcceptBatch(const SessionKey& key, absl::Time now) const {
   MutexLock lock(&key.slot->mutex);
-  return key.slot->target.CheckSession(key.number);
+  if (auto refusal = Check(key.slot->target, key)) return *std::move(refusal);
+  return BatchOrigin{.target_id = key.slot->target.id(),
+                     .secret_generation = key.generation,
+                     .arrived = now,
+                     .skew = key.slot->target.ClockSkew()};
+}
+
+void Fleet::NoteBatch(const SessionKey& key, const BatchOutcome& outcome) {
+  MutexLock lock(&key.slot->mutex);
+  key.slot->target.NoteBatch(outcome);
 }
 
 void Fleet::CloseSession(const SessionKey& key, std::string reason, std::optional<absl::Time> expected_return,
@@ -163,9 +184,7 @@ void Fleet::Rotate(std::string_view id, const SecretHash& hash, std::int64_t gen
   ChangeTarget(id,
                [&](Target& target, HistoryEvents& events) { handle = target.Rotate(hash, generation, now, events); });
   if (handle != nullptr) {
-    handle->End({agent::v1::FAREWELL_REASON_SECRET_ROTATED,
-                 "the target secret was replaced; run the connect command that \"muster target reconnect\" printed",
-                 {}});
+    handle->End(RotatedRefusal());
   }
 }
 
@@ -173,7 +192,7 @@ void Fleet::Delete(std::string_view id, const Moment& now) {
   std::shared_ptr<SessionHandle> handle;
   ChangeTarget(id, [&](Target& target, HistoryEvents& events) { handle = target.Delete(now, events); });
   if (handle != nullptr) {
-    handle->End({agent::v1::FAREWELL_REASON_TARGET_DELETED, "the target was deleted; uninstall this agent", {}});
+    handle->End(DeletedRefusal());
   }
 }
 
@@ -203,14 +222,18 @@ void Fleet::Forget(std::string_view target_id, std::string_view deployment_id, c
 }
 
 void Fleet::Tick(const Moment& now) {
-  Instant listening_since;
+  Listening listening;
   absl::Duration gap;
   {
     MutexLock lock(&mutex_);
-    gap = now.monotonic - last_tick_;
-    last_tick_ = now.monotonic;
-    if (gap > kPauseGap) listening_since_ = now.monotonic;
-    listening_since = listening_since_;
+    gap = now.monotonic - last_tick_.monotonic;
+    if (gap > kPauseGap) {
+      // Whom it had not heard of yet when it paused, it has not heard of since the deafness before.
+      const bool heard_all = last_tick_.monotonic - listening_.since >= kStaleAfter;
+      listening_ = {.since = now.monotonic, .deaf_from = heard_all ? last_tick_.wall : listening_.deaf_from};
+    }
+    last_tick_ = now;
+    listening = listening_;
   }
   if (gap > kPauseGap) {
     log::Warning("the hub stood still for {}; nobody is called stale for that time", absl::FormatDuration(gap));
@@ -219,7 +242,7 @@ void Fleet::Tick(const Moment& now) {
   for (const std::shared_ptr<Slot>& slot : AllSlots()) {
     MutexLock lock(&slot->mutex);
     HistoryEvents events;
-    slot->target.Tick(now, listening_since, events);
+    slot->target.Tick(now, listening, events);
     changed = changed || !events.empty();
     Record(std::move(events));
   }
@@ -229,7 +252,7 @@ void Fleet::Tick(const Moment& now) {
 
 std::optional<absl::Time> Fleet::GraceUntil(const Moment& now) const {
   MutexLock lock(&mutex_);
-  const absl::Duration left = kStaleAfter - (now.monotonic - listening_since_);
+  const absl::Duration left = kStaleAfter - (now.monotonic - listening_.since);
   if (left <= absl::ZeroDuration()) return std::nullopt;
   return now.wall + left;
 }

@@ -47,6 +47,8 @@ class Fleet {
     std::shared_ptr<Slot> slot;
     std::int64_t generation = 0;
     SessionOpening opening;  // to be committed before OpenSession
+    // The agent's clock minus the hub's, by Hello.
+    absl::Duration skew;
     std::string target_name;
   };
   std::variant<Admission, Refusal> Admit(const agent::v1::Hello& hello, absl::Time now);
@@ -55,13 +57,17 @@ class Fleet {
   struct SessionKey {
     std::shared_ptr<Slot> slot;
     std::int64_t number = 0;
+    // Of the secret that Hello showed.
+    std::int64_t generation = 0;
   };
   // Refused when the secret was rotated or the target deleted since Admit. Ends the session it replaces.
   std::variant<SessionKey, Refusal> OpenSession(const Admission& admission, std::string session_id, std::string peer,
                                                 std::shared_ptr<SessionHandle> handle, const Moment& now);
   std::optional<Refusal> Heartbeat(const SessionKey& key, const agent::v1::Heartbeat& heartbeat, const Moment& now);
-  // The same check as for a heartbeat, for every other frame.
-  std::optional<Refusal> CheckSession(const SessionKey& key) const;
+  // A batch of the journal that came at `now`, or why the session must end: the same check as for a heartbeat.
+  std::variant<BatchOrigin, Refusal> AcceptBatch(const SessionKey& key, absl::Time now) const;
+  // Counts what became of it. The present is never touched by batches.
+  void NoteBatch(const SessionKey& key, const BatchOutcome& outcome);
   void CloseSession(const SessionKey& key, std::string reason, std::optional<absl::Time> expected_return,
                     const Moment& now);
   agent::v1::Settings SettingsFor(const SessionKey& key) const;
@@ -117,8 +123,8 @@ class Fleet {
 
   mutable Mutex mutex_;
   Slots slots_ ABSL_GUARDED_BY(mutex_);
-  Instant listening_since_ ABSL_GUARDED_BY(mutex_);
-  Instant last_tick_ ABSL_GUARDED_BY(mutex_);
+  Listening listening_ ABSL_GUARDED_BY(mutex_);
+  Moment last_tick_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace muster::hub

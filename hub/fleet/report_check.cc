@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <string_view>
 
@@ -13,11 +14,6 @@ namespace muster::hub {
 namespace {
 
 void Clean(std::string* text, std::size_t max_bytes) { *text = CleanUtf8(*text, max_bytes); }
-
-bool MayBeReported(types::v1::DeploymentStatus status) {
-  return status == types::v1::DEPLOYMENT_STATUS_ERROR || status == types::v1::DEPLOYMENT_STATUS_PROGRESSING ||
-         status == types::v1::DEPLOYMENT_STATUS_RUNNING || status == types::v1::DEPLOYMENT_STATUS_HEALTHY;
-}
 
 // One time outside the years 1 to 9999 makes every answer that holds it unwritable as JSON.
 void CleanTime(google::protobuf::Timestamp* time) { *time = ToProto(FromProto(*time)); }
@@ -40,8 +36,7 @@ std::string FindDefect(const agent::v1::DeploymentSnapshot& snapshot) {
   if (snapshot.omitted() < 0) return "a snapshot omits less than no deployment";
   std::set<std::string_view> keys;
   for (const agent::v1::DeploymentState& report : snapshot.deployments()) {
-    if (report.key().empty() || report.key().size() > kMaxNameBytes * 2)
-      return "a deployment's key is empty or too long";
+    if (report.key().empty() || report.key().size() > kMaxKeyBytes) return "a deployment's key is empty or too long";
     if (!keys.insert(report.key()).second) return "two deployments of a snapshot have the same key";
     if (!MayBeReported(report.status())) {
       return fmt::format("status {} of a deployment cannot be reported", static_cast<int>(report.status()));
@@ -60,12 +55,27 @@ agent::v1::DeploymentState CleanReport(const agent::v1::DeploymentState& raw) {
   }
   Clean(report.mutable_message(), kMaxMessageBytes);
   if (report.has_status_time()) CleanTime(report.mutable_status_time());
+  if (report.has_change_time()) CleanTime(report.mutable_change_time());
   const int resources = static_cast<int>(kMaxResourcesPerDeployment);
   if (report.resources_size() > resources) {
     report.mutable_resources()->DeleteSubrange(resources, report.resources_size() - resources);
   }
   for (types::v1::Resource& resource : *report.mutable_resources()) CleanResource(&resource);
   return report;
+}
+
+agent::v1::JournalDepth CleanJournal(const agent::v1::JournalDepth& raw) {
+  agent::v1::JournalDepth depth;
+  depth.set_records(std::max<std::int64_t>(raw.records(), 0));
+  depth.set_bytes(std::max<std::int64_t>(raw.bytes(), 0));
+  depth.set_capacity_bytes(std::max<std::int64_t>(raw.capacity_bytes(), 0));
+  depth.set_dropped_total(std::max<std::int64_t>(raw.dropped_total(), 0));
+  depth.set_poisoned_total(std::max<std::int64_t>(raw.poisoned_total(), 0));
+  depth.set_fault(CleanUtf8(raw.fault(), kMaxMessageBytes));
+  if (raw.has_oldest_age()) {
+    *depth.mutable_oldest_age() = ToProto(std::max(FromProto(raw.oldest_age()), absl::ZeroDuration()));
+  }
+  return depth;
 }
 
 types::v1::MachineFacts CleanMachine(const types::v1::MachineFacts& raw) {

@@ -14,6 +14,7 @@ std::string FindDefect(const agent::v1::DeploymentSnapshot& snapshot);
 
 // Texts cut and made valid UTF-8, resources cut to their limit, times brought into the years 1 to 9999.
 agent::v1::DeploymentState CleanReport(const agent::v1::DeploymentState& raw);
+agent::v1::JournalDepth CleanJournal(const agent::v1::JournalDepth& raw);
 types::v1::MachineFacts CleanMachine(const types::v1::MachineFacts& raw);
 
 }  // namespace muster::hub

@@ -16,7 +16,11 @@ namespace {
 
 namespace types = ::muster::types::v1;
 
-constexpr char kGoneMessage[] = "all containers are gone";
+std::string Effective(const std::optional<std::string>& chosen, const std::string& reported) {
+  return chosen.value_or(reported);
+}
+
+}  // namespace
 
 Refusal RotatedRefusal() {
   return {agent::v1::FAREWELL_REASON_SECRET_ROTATED,
@@ -28,15 +32,10 @@ Refusal DeletedRefusal() {
   return {agent::v1::FAREWELL_REASON_TARGET_DELETED, "the target was deleted; uninstall this agent", {}};
 }
 
-std::string Effective(const std::optional<std::string>& chosen, const std::string& reported) {
-  return chosen.value_or(reported);
-}
-
-}  // namespace
-
 Target::Target(StoredTarget stored) : stored_(std::move(stored)) {
+  deployments_stale_ = stored_.silence.has_value();
+  if (stored_.silence) stale_reason_ = stored_.silence->reason;
   for (StoredDeployment& deployment : stored_.deployments) {
-    deployments_stale_ = deployments_stale_ || deployment.open.status == types::DEPLOYMENT_STATUS_STALE;
     deployments_.emplace(deployment.report.key(), std::move(deployment));
   }
   stored_.deployments.clear();
@@ -125,6 +124,7 @@ std::optional<Refusal> Target::Heartbeat(std::int64_t session_number, const agen
   }
   if (heartbeat.has_round_trip()) session_->round_trip = FromProto(heartbeat.round_trip());
   if (heartbeat.has_clock_skew()) session_->clock_skew = FromProto(heartbeat.clock_skew());
+  if (heartbeat.has_journal()) journal_.depth = CleanJournal(heartbeat.journal());
   if (state() != types::TARGET_STATE_CONNECTED) {
     SetState(types::TARGET_STATE_CONNECTED, "heartbeats again", now.wall, events);
   }
@@ -139,7 +139,19 @@ std::optional<Refusal> Target::Heartbeat(std::int64_t session_number, const agen
     default:
       ConfirmDeployments(now, events);
   }
+  session_->last_heartbeat = now.wall;
   return std::nullopt;
+}
+
+absl::Duration Target::ClockSkew() const {
+  if (!session_) return absl::ZeroDuration();
+  return session_->clock_skew.value_or(session_->hello_skew);
+}
+
+void Target::NoteBatch(const BatchOutcome& outcome) {
+  journal_.gap_records += outcome.gaps;
+  journal_.duplicate_records += outcome.duplicates;
+  if (outcome.newest) journal_.newest = outcome.newest;
 }
 
 void Target::CloseSession(std::int64_t session_number, std::string reason, std::optional<absl::Time> expected_return,
@@ -163,19 +175,25 @@ agent::v1::Settings Target::SettingsForAgent() const {
   return settings;
 }
 
-void Target::Tick(const Moment& now, Instant listening_since, HistoryEvents& events) {
+void Target::Tick(const Moment& now, const Listening& listening, HistoryEvents& events) {
   if (stored_.deleted) return;
   const auto silent = [&](const std::optional<Instant>& heard) {
-    return now.monotonic - std::max(heard.value_or(listening_since), listening_since) >= kStaleAfter;
+    return now.monotonic - std::max(heard.value_or(listening.since), listening.since) >= kStaleAfter;
   };
   if (state() == types::TARGET_STATE_CONNECTED && silent(last_seen_)) {
     const std::string why = session_end_ ? fmt::format("; session closed: {}", session_end_->reason()) : "";
-    SetState(types::TARGET_STATE_STALE, "no heartbeat for 60 s" + why, now.wall, events);
+    SetState(types::TARGET_STATE_STALE, "no heartbeat for 60 s" + why, now.wall, events, UnknownFrom(listening));
   }
   if (!deployments_.empty() && !deployments_stale_ && silent(deployments_confirmed_)) {
     MarkDeploymentsStale(now.wall, events);
   }
   ArchiveOldGone(now.wall, events);
+}
+
+std::optional<absl::Time> Target::UnknownFrom(const Listening& listening) const {
+  if (!last_seen_) return listening.deaf_from;
+  if (*last_seen_ >= listening.since) return std::nullopt;
+  return std::max(listening.deaf_from, stored_.last_seen.value_or(listening.deaf_from));
 }
 
 std::shared_ptr<SessionHandle> Target::Rotate(const SecretHash& hash, std::int64_t generation, const Moment& now,
@@ -218,7 +236,7 @@ std::shared_ptr<SessionHandle> Target::SetChoices(std::string_view deployment_id
   StoredDeployment* deployment = FindById(deployment_id);
   if (deployment == nullptr) return nullptr;
   deployment->choices = std::move(choices);
-  Refresh(*deployment, deployment->open.status == types::DEPLOYMENT_STATUS_STALE, now.wall, events);
+  Refresh(*deployment, {.at = now.wall}, now.wall, events);
   return session_ ? session_->handle : nullptr;
 }
 
@@ -235,12 +253,17 @@ void Target::Forget(std::string_view deployment_id, const Moment& now, HistoryEv
   deployments_.erase(std::string(deployment->report.key()));
 }
 
-void Target::SetState(types::TargetState state, std::string reason, absl::Time at, HistoryEvents& events) {
+void Target::SetState(types::TargetState state, std::string reason, absl::Time at, HistoryEvents& events,
+                      std::optional<absl::Time> unknown_from) {
   const bool changed = stored_.open.state != state;
   if (!changed) return;
   stored_.open = {.state = state, .from = at, .to = {}, .reason = reason};
-  events.push_back(TargetTransition{
-      .target_id = stored_.id, .state = state, .at = at, .reason = std::move(reason), .last_seen = stored_.last_seen});
+  events.push_back(TargetTransition{.target_id = stored_.id,
+                                    .state = state,
+                                    .at = at,
+                                    .reason = std::move(reason),
+                                    .last_seen = stored_.last_seen,
+                                    .unknown_from = unknown_from});
 }
 
 void Target::ApplySnapshot(const agent::v1::DeploymentSnapshot& snapshot, const Moment& now, HistoryEvents& events) {
@@ -257,31 +280,46 @@ void Target::ApplySnapshot(const agent::v1::DeploymentSnapshot& snapshot, const 
   ConfirmDeployments(now, events);
 }
 
-void Target::ApplyReport(const agent::v1::DeploymentState& raw, absl::Time at, HistoryEvents& events) {
+void Target::ApplyReport(const agent::v1::DeploymentState& raw, absl::Time now, HistoryEvents& events) {
   // What an operator removed, or what was archived, does not return as gone.
   if (raw.gone() && !deployments_.contains(raw.key())) return;
   agent::v1::DeploymentState report = CleanReport(raw);
   auto [it, created] = deployments_.try_emplace(report.key());
   StoredDeployment& deployment = it->second;
+  const Change change = ChangeOf(report, deployment.report, now);
   if (created) {
     deployment.id = DerivedId("dep_", stored_.id, report.key());
-    deployment.created = at;
+    deployment.created = now;
   }
-  if (created || deployment.report.revision() != report.revision()) deployment.revision_since = at;
+  if (created || deployment.report.revision() != report.revision()) deployment.revision_since = change.at;
   const bool gone = report.gone();
   deployment.report = std::move(report);
-  if (gone) return MarkGone(deployment, at, events);
+  if (gone) return MarkGone(deployment, change, now, events);
   deployment.gone_since.reset();
-  Refresh(deployment, false, at, events);
+  Refresh(deployment, change, now, events);
 }
 
-void Target::MarkGone(StoredDeployment& deployment, absl::Time at, HistoryEvents& events) {
-  if (!deployment.gone_since) deployment.gone_since = at;
+Target::Change Target::ChangeOf(const agent::v1::DeploymentState& report, const agent::v1::DeploymentState& before,
+                                absl::Time now) const {
+  if (!report.has_change_time()) return {.at = now};
+  const absl::Time told = FromProto(report.change_time());
+  const absl::Time earliest = std::max(stored_.created, session_->last_heartbeat.value_or(stored_.created));
+  const absl::Time at = std::min(std::max(told - ClockSkew(), earliest), now);
+  return {
+      // As it is stored, so that a restart does not change it.
+      .at = absl::FromUnixMicros(absl::ToUnixMicros(at)),
+      .agent_time = told,
+      .renamed = !before.has_change_time() || FromProto(before.change_time()) != told,
+  };
+}
+
+void Target::MarkGone(StoredDeployment& deployment, const Change& change, absl::Time now, HistoryEvents& events) {
+  if (!deployment.gone_since) deployment.gone_since = now;
   deployment.report.set_status(types::DEPLOYMENT_STATUS_ERROR);
   deployment.report.set_message(kGoneMessage);
   deployment.report.set_gone(true);
   deployment.report.clear_resources();
-  Refresh(deployment, false, at, events);
+  Refresh(deployment, change, now, events);
 }
 
 void Target::SettleUnlisted(const std::set<std::string, std::less<>>& listed, absl::Time at, HistoryEvents& events) {
@@ -293,7 +331,7 @@ void Target::SettleUnlisted(const std::set<std::string, std::less<>>& listed, ab
       events.push_back(DeploymentArchived{deployment.id, at});
       it = deployments_.erase(it);
     } else {
-      MarkGone(deployment, at, events);
+      MarkGone(deployment, {.at = at}, at, events);
       ++it;
     }
   }
@@ -305,12 +343,16 @@ void Target::ConfirmDeployments(const Moment& now, HistoryEvents& events) {
   deployments_confirmed_wall_ = now.wall;
   if (!deployments_stale_) return;
   deployments_stale_ = false;
-  for (auto& [key, deployment] : deployments_) Refresh(deployment, false, now.wall, events);
+  for (auto& [key, deployment] : deployments_) ShowStatus(deployment, now.wall, now.wall);
+  events.push_back(SilenceEnded{stored_.id, now.wall});
 }
 
 void Target::MarkDeploymentsStale(absl::Time at, HistoryEvents& events) {
   deployments_stale_ = true;
-  for (auto& [key, deployment] : deployments_) Refresh(deployment, true, at, events);
+  stale_reason_ =
+      observer_fault_.empty() ? "not reported for 60 s" : fmt::format("not reported for 60 s: {}", observer_fault_);
+  for (auto& [key, deployment] : deployments_) ShowStatus(deployment, at, at);
+  events.push_back(SilenceBegan{stored_.id, {.from = at, .reason = stale_reason_}});
 }
 
 void Target::ArchiveOldGone(absl::Time now, HistoryEvents& events) {
@@ -327,23 +369,36 @@ void Target::ArchiveOldGone(absl::Time now, HistoryEvents& events) {
   }
 }
 
-void Target::Refresh(StoredDeployment& deployment, bool stale, absl::Time at, HistoryEvents& events) {
-  const std::string stale_message =
-      observer_fault_.empty() ? "not reported for 60 s" : fmt::format("not reported for 60 s: {}", observer_fault_);
+void Target::ShowStatus(StoredDeployment& deployment, absl::Time changed, absl::Time now) {
+  DeploymentInterval& open = deployment.open;
   DeploymentInterval wanted{
-      .status = stale ? types::DEPLOYMENT_STATUS_STALE : deployment.report.status(),
-      .from = deployment.open.from,
+      .status = deployments_stale_ ? types::DEPLOYMENT_STATUS_STALE : deployment.report.status(),
+      .from = open.from,
       .to = {},
-      .message = stale ? stale_message : deployment.report.message(),
+      .message = deployments_stale_ ? stale_reason_ : deployment.report.message(),
       .application_version = Effective(deployment.choices.application_version, deployment.report.application_version()),
       .revision = deployment.report.revision()};
-  DeploymentInterval& open = deployment.open;
-  const bool same_interval = open.status == wanted.status && open.application_version == wanted.application_version &&
-                             open.revision == wanted.revision;
-  if (same_interval && open.message == wanted.message) return;
-  if (!same_interval) wanted.from = at;
+  const bool same = open.status == wanted.status && open.application_version == wanted.application_version &&
+                    open.revision == wanted.revision;
+  // What was stale is shown from the moment at which it is heard of again, whenever it changed.
+  if (!same) wanted.from = open.status == types::DEPLOYMENT_STATUS_STALE ? now : changed;
   open = std::move(wanted);
-  events.push_back(DeploymentTransition{.target_id = stored_.id, .deployment = deployment});
+}
+
+void Target::Refresh(StoredDeployment& deployment, const Change& change, absl::Time now, HistoryEvents& events) {
+  ShowStatus(deployment, change.at, now);
+  DeploymentFact fact{.status = deployment.report.status(),
+                      .message = deployment.report.message(),
+                      .application_version = deployment.open.application_version,
+                      .revision = deployment.report.revision()};
+  DeploymentFact& recorded = deployment.recorded;
+  const bool changed = recorded.status != fact.status || recorded.application_version != fact.application_version ||
+                       recorded.revision != fact.revision || change.renamed;
+  if (!changed && recorded.message == fact.message) return;
+  recorded = std::move(fact);
+  DeploymentTransition transition{.target_id = stored_.id, .deployment = deployment};
+  if (changed) transition.change = RecordedChange{.at = change.at, .agent_time = change.agent_time, .fact = recorded};
+  events.push_back(std::move(transition));
 }
 
 StoredDeployment* Target::FindById(std::string_view deployment_id) {

@@ -19,6 +19,7 @@
 #include "hub/fleet/session_handle.h"
 #include "hub/fleet/snapshot.h"
 #include "hub/store/history_recorder.h"
+#include "hub/store/journal_writes.h"
 #include "hub/store/records.h"
 
 namespace muster::hub {
@@ -32,12 +33,31 @@ inline constexpr std::size_t kMaxDeploymentsPerTarget = 500;
 // Listed and gone ones together: beyond, the oldest gone ones are archived early (a host that runs a container with a
 // new name every minute would otherwise leave 10,000 behind in a week).
 inline constexpr std::size_t kMaxKnownDeployments = 1000;
-// Texts from an agent are cut to these.
-inline constexpr std::size_t kMaxNameBytes = 255;
-inline constexpr std::size_t kMaxMessageBytes = 512;
 inline constexpr std::size_t kMaxResourcesPerDeployment = 200;
 
 using HistoryEvents = std::vector<HistoryEvent>;
+
+// Why a session with an old secret, or of a deleted target, must end.
+Refusal RotatedRefusal();
+Refusal DeletedRefusal();
+
+// Since when the hub hears what is said to it.
+struct Listening {
+  Instant since;
+  // Where its deafness began: its start, or the last it did before a pause of its own.
+  absl::Time deaf_from;
+};
+
+// What is known of a target's journal.
+struct JournalView {
+  // Of the last heartbeat that told it.
+  std::optional<agent::v1::JournalDepth> depth;
+  // Since the hub started.
+  std::int64_t gap_records = 0;
+  std::int64_t duplicate_records = 0;
+  // Time of the newest record that was applied.
+  std::optional<absl::Time> newest;
+};
 
 class Target {
  public:
@@ -63,9 +83,13 @@ class Target {
     std::string peer;
     std::shared_ptr<SessionHandle> handle;
     absl::Time start;
+    // The agent's clock minus the hub's when Hello came; as good as the network was fast.
+    absl::Duration hello_skew = absl::ZeroDuration();
     std::optional<absl::Duration> round_trip = {};
     std::optional<absl::Duration> clock_skew = {};
     std::int64_t heartbeats = 0;
+    // When the last heartbeat came: what it did not show has changed since.
+    std::optional<absl::Time> last_heartbeat = {};
     // Of the last snapshot of this session.
     std::optional<std::uint64_t> digest = {};
     // Keys of that snapshot.
@@ -81,12 +105,15 @@ class Target {
   void CloseSession(std::int64_t session_number, std::string reason, std::optional<absl::Time> expected_return,
                     const Moment& now);
   std::optional<Refusal> CheckSession(std::int64_t session_number) const;
+  // The agent's clock minus the hub's, as the live session knows it.
+  absl::Duration ClockSkew() const;
+  // What became of a batch of the target's journal. Counts only: what is shown as present comes from heartbeats alone.
+  void NoteBatch(const BatchOutcome& outcome);
   agent::v1::Settings SettingsForAgent() const;
 
   // ---- time
 
-  // `listening_since`: when the hub began to listen, or went on after a pause of its own.
-  void Tick(const Moment& now, Instant listening_since, HistoryEvents& events);
+  void Tick(const Moment& now, const Listening& listening, HistoryEvents& events);
 
   // ---- operators. Each is called after the store has committed it; returns the session to be ended or told.
 
@@ -112,18 +139,35 @@ class Target {
  private:
   using Deployments = std::map<std::string, StoredDeployment, std::less<>>;  // by key
 
-  void SetState(types::v1::TargetState state, std::string reason, absl::Time at, HistoryEvents& events);
+  // Where a change comes from.
+  struct Change {
+    absl::Time at;
+    std::optional<absl::Time> agent_time = {};
+    // The agent's name of it was not seen before, whatever else is new.
+    bool renamed = false;
+  };
+
+  // Since when the hub cannot say how it was, for a target that has fallen silent; absent: it listened all the time.
+  std::optional<absl::Time> UnknownFrom(const Listening& listening) const;
+  // `unknown_from`: see TargetTransition.
+  void SetState(types::v1::TargetState state, std::string reason, absl::Time at, HistoryEvents& events,
+                std::optional<absl::Time> unknown_from = {});
   void ApplySnapshot(const agent::v1::DeploymentSnapshot& snapshot, const Moment& now, HistoryEvents& events);
-  void ApplyReport(const agent::v1::DeploymentState& report, absl::Time at, HistoryEvents& events);
-  void MarkGone(StoredDeployment& deployment, absl::Time at, HistoryEvents& events);
+  void ApplyReport(const agent::v1::DeploymentState& report, absl::Time now, HistoryEvents& events);
+  // By the hub's clock, between the heartbeat before and now.
+  Change ChangeOf(const agent::v1::DeploymentState& report, const agent::v1::DeploymentState& before,
+                  absl::Time now) const;
+  void MarkGone(StoredDeployment& deployment, const Change& change, absl::Time now, HistoryEvents& events);
   // Deployments that the snapshot does not list: those of the session's snapshot before ended in good order, others
   // went while nobody told.
   void SettleUnlisted(const std::set<std::string, std::less<>>& listed, absl::Time at, HistoryEvents& events);
   void ConfirmDeployments(const Moment& now, HistoryEvents& events);
   void MarkDeploymentsStale(absl::Time at, HistoryEvents& events);
   void ArchiveOldGone(absl::Time now, HistoryEvents& events);
-  // Brings the open interval in line with the report, the choices and staleness; records a change.
-  void Refresh(StoredDeployment& deployment, bool stale, absl::Time at, HistoryEvents& events);
+  // Brings the open interval in line with the report, the choices and staleness.
+  void ShowStatus(StoredDeployment& deployment, absl::Time changed, absl::Time now);
+  // Shows it, and records what history does not say yet.
+  void Refresh(StoredDeployment& deployment, const Change& change, absl::Time now, HistoryEvents& events);
   StoredDeployment* FindById(std::string_view deployment_id);
   fleet::v1::Deployment DescribeDeployment(const StoredDeployment& deployment) const;
 
@@ -137,6 +181,8 @@ class Target {
   std::string observer_fault_;
   int omitted_ = 0;
   bool deployments_stale_ = false;
+  std::string stale_reason_;
+  JournalView journal_;
 };
 
 }  // namespace muster::hub

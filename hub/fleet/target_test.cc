@@ -3,10 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
-#include "common/testing/fake_clock.h"
-#include "hub/testing/fakes.h"
+#include "hub/fleet/testing/target_fixture.h"
 
 namespace muster::hub {
 namespace {
@@ -19,50 +16,6 @@ using types::DEPLOYMENT_STATUS_STALE;
 using types::TARGET_STATE_CONNECTED;
 using types::TARGET_STATE_NOT_CONNECTED;
 using types::TARGET_STATE_STALE;
-
-class TargetTest : public testing::Test {
- protected:
-  TargetTest() : listening_since_(clock_.Monotonic()), target_(TestTarget("tgt_1", "host-1", "mst_one")) {}
-
-  std::shared_ptr<FakeHandle> Connect(std::int64_t number, std::int64_t counter = 0) {
-    const SessionOpening opening = target_.PrepareOpening(TestHello("tgt_1", "mst_one", counter), clock_.Now());
-    auto handle = std::make_shared<FakeHandle>();
-    target_.OpenSession({.number = number,
-                         .counter = opening.session_counter,
-                         .id = "ses",
-                         .peer = "10.0.0.7:4711",
-                         .handle = handle,
-                         .start = clock_.Now()},
-                        opening, clock_.Read(), events_);
-    return handle;
-  }
-  std::optional<Refusal> Beat(const agent::v1::Heartbeat& heartbeat, std::int64_t session = 1) {
-    return target_.Heartbeat(session, heartbeat, clock_.Read(), events_);
-  }
-  void Tick() { target_.Tick(clock_.Read(), listening_since_, events_); }
-  static agent::v1::DeploymentState Gone(const std::string& key) {
-    auto state = TestDeployment(key, DEPLOYMENT_STATUS_ERROR);
-    state.set_gone(true);
-    return state;
-  }
-  types::DeploymentStatus StatusOf(const std::string& name) const {
-    for (const fleet::v1::Deployment& deployment : target_.Snapshot().deployments) {
-      if (deployment.name() == name) return deployment.status();
-    }
-    return types::DEPLOYMENT_STATUS_UNSPECIFIED;
-  }
-  template <typename Event>
-  std::vector<Event> Of() const {
-    FakeHistory history;
-    history.events = events_;
-    return history.Of<Event>();
-  }
-
-  FakeClock clock_;
-  Instant listening_since_;
-  Target target_;
-  HistoryEvents events_;
-};
 
 TEST_F(TargetTest, SecretDecidesWhoMayConnect) {
   EXPECT_FALSE(target_.CheckIdentity(TestHello("tgt_1", "mst_one")));
@@ -120,7 +73,7 @@ TEST_F(TargetTest, NobodyIsStaleBeforeTheHubListenedForSixtySeconds) {
   Connect(1);
   ASSERT_FALSE(Beat(SnapshotBeat(1, 7, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
   clock_.Advance(absl::Seconds(300));
-  listening_since_ = clock_.Monotonic();  // the hub stood still
+  listening_.since = clock_.Monotonic();  // the hub stood still
   clock_.Advance(absl::Seconds(59));
   Tick();
   EXPECT_EQ(target_.state(), TARGET_STATE_CONNECTED);
@@ -200,15 +153,19 @@ TEST_F(TargetTest, StatusVersionAndRevisionChangesOpenIntervalsWordingDoesNot) {
   auto shop = TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY, "1.0");
   ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {shop})));
   const absl::Time first_from = Of<DeploymentTransition>().back().deployment.open.from;
+  ASSERT_TRUE(Of<DeploymentTransition>().back().change);
   clock_.Advance(absl::Seconds(5));
   shop.set_message("still fine");
   ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {shop})));
   EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.from, first_from);
   EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.message, "still fine");
+  EXPECT_FALSE(Of<DeploymentTransition>().back().change) << "no news for history";
   clock_.Advance(absl::Seconds(5));
   ASSERT_FALSE(Beat(SnapshotBeat(3, 3, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY, "1.1")})));
   EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.from, clock_.Now());
   EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.application_version, "1.1");
+  EXPECT_EQ(Of<DeploymentTransition>().back().change->at, clock_.Now());
+  EXPECT_FALSE(Of<DeploymentTransition>().back().change->agent_time) << "an agent that names no change";
 }
 
 TEST_F(TargetTest, GoneDeploymentStaysUntilAnOperatorRemovesItAndReturnsWithItsId) {
@@ -295,7 +252,7 @@ TEST_F(TargetTest, ObserverFaultLetsDeploymentsAgeButNotTheTarget) {
   }
   EXPECT_EQ(target_.state(), TARGET_STATE_CONNECTED);
   EXPECT_EQ(StatusOf("shop"), DEPLOYMENT_STATUS_STALE);
-  EXPECT_THAT(Of<DeploymentTransition>().back().deployment.open.message, testing::HasSubstr("permission denied"));
+  EXPECT_THAT(Of<SilenceBegan>().back().silence.reason, testing::HasSubstr("permission denied"));
   EXPECT_EQ(target_.Describe().observer_fault(), "docker socket: permission denied");
   EXPECT_TRUE(Beat(DigestBeat(15, 1))) << "after a fault comes a snapshot";
   ASSERT_FALSE(Beat(SnapshotBeat(15, 1, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY)})));
@@ -382,12 +339,12 @@ TEST_F(TargetTest, RestoredTargetIsAsBeforeAndAgesFromTheHubsStart) {
                                          .revision = "rev-1.0"}});
   Target target(std::move(stored));
   clock_.Advance(absl::Seconds(59));
-  target.Tick(clock_.Read(), listening_since_, events_);
+  target.Tick(clock_.Read(), listening_, events_);
   EXPECT_EQ(target.state(), TARGET_STATE_CONNECTED);
   EXPECT_EQ(target.Snapshot().deployments[0].status(), DEPLOYMENT_STATUS_HEALTHY);
   EXPECT_FALSE(target.Snapshot().deployments[0].has_reported_time());
   clock_.Advance(absl::Seconds(1));
-  target.Tick(clock_.Read(), listening_since_, events_);
+  target.Tick(clock_.Read(), listening_, events_);
   EXPECT_EQ(target.state(), TARGET_STATE_STALE);
   EXPECT_EQ(target.Snapshot().deployments[0].status(), DEPLOYMENT_STATUS_STALE);
 }

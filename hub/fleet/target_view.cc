@@ -9,6 +9,26 @@ namespace muster::hub {
 
 namespace types = ::muster::types::v1;
 
+namespace {
+
+fleet::v1::Journal DescribeJournal(const JournalView& journal) {
+  fleet::v1::Journal view;
+  const agent::v1::JournalDepth& depth = *journal.depth;
+  view.set_records(depth.records());
+  view.set_bytes(depth.bytes());
+  view.set_capacity_bytes(depth.capacity_bytes());
+  if (depth.has_oldest_age()) *view.mutable_oldest_age() = depth.oldest_age();
+  view.set_dropped_total(depth.dropped_total());
+  view.set_poisoned_total(depth.poisoned_total());
+  view.set_fault(depth.fault());
+  view.set_gap_records(journal.gap_records);
+  view.set_duplicate_records(journal.duplicate_records);
+  if (journal.newest) *view.mutable_newest_applied_time() = ToProto(*journal.newest);
+  return view;
+}
+
+}  // namespace
+
 fleet::v1::Target Target::Describe() const {
   fleet::v1::Target view;
   view.set_id(stored_.id);
@@ -35,6 +55,7 @@ fleet::v1::Target Target::Describe() const {
   view.set_observer_fault(observer_fault_);
   view.set_identity_warning(stored_.identity_warning);
   view.set_omitted_deployments(omitted_);
+  if (journal_.depth) *view.mutable_journal() = DescribeJournal(journal_);
   std::map<types::DeploymentStatus, int> counts;
   for (const auto& [key, deployment] : deployments_) ++counts[deployment.open.status];
   for (const auto& [status, count] : counts) {

@@ -117,6 +117,7 @@ fleet::v1::Deployment MakeDeployment(const std::string& id, DeploymentStatus sta
 ScrapeInput SampleInput() {
   ScrapeInput input;
   input.fleet.organization = "Vendor";
+  input.fleet.taken = absl::FromUnixSeconds(kThen + 60);
   TargetSnapshot entry;
   entry.target.set_id("tgt_1");
   entry.target.set_name("edge-1");
@@ -128,6 +129,10 @@ ScrapeInput SampleInput() {
   entry.target.set_agent_version("0.1.0");
   entry.target.mutable_session()->mutable_round_trip()->set_nanos(12'000'000);
   entry.target.mutable_session()->mutable_clock_skew()->set_seconds(-2);
+  entry.target.mutable_journal()->set_records(12);
+  entry.target.mutable_journal()->mutable_oldest_age()->set_seconds(40);
+  entry.target.mutable_journal()->mutable_newest_applied_time()->set_seconds(kThen);
+  entry.target.mutable_journal()->set_gap_records(1);
   entry.target.mutable_machine()->set_cpu_cores(4);
   entry.target.mutable_machine()->set_memory_bytes(8'000'000'000);
   entry.target.mutable_machine()->set_hostname("edge-1.acme");
@@ -197,6 +202,19 @@ TEST(Exposition, DescribesTargets) {
   EXPECT_EQ(Value(page, "distr_deployment_target_clock_skew_seconds"), -2);
   EXPECT_EQ(Value(page, "distr_deployment_target_session_open"), 1);
   EXPECT_EQ(Value(page, "distr_deployment_target_agent_info", {{"version", "0.1.0"}}), 1);
+}
+
+TEST(Exposition, TellsHowFarAJournalIsBehind) {
+  ScrapeInput input = SampleInput();
+  fleet::v1::Journal& journal = *input.fleet.targets[0].target.mutable_journal();
+  const auto lag = [&] { return Value(Parse(WriteExposition(input)), "distr_journal_replay_lag_seconds"); };
+  EXPECT_EQ(lag(), 60) << "the age of the newest applied record";
+  journal.clear_newest_applied_time();
+  EXPECT_EQ(lag(), 40) << "none was applied yet";
+  journal.set_records(0);
+  EXPECT_EQ(lag(), 0) << "nothing waits";
+  input.fleet.targets[0].target.clear_journal();
+  EXPECT_EQ(lag(), std::nullopt) << "an agent without a journal";
 }
 
 TEST(Exposition, CountsContainersByKnownStates) {

@@ -49,6 +49,11 @@ struct HubMetrics::Families {
       MakeHistogram(registry, "distr_hub_heartbeat_apply_seconds", "From a heartbeat's arrival to the live fleet.");
   Family<Counter>& frames_refused = MakeCounter(registry, "distr_hub_frames_refused_total",
                                                 "Frames that broke the agents' wire contract, by reason.");
+  Counter& records_applied =
+      MakeCounter(registry, "distr_journal_applied_records_total", "Records of agents' journals that were stored.")
+          .Add({});
+  Family<Counter>& batches_refused = MakeCounter(registry, "distr_journal_batches_refused_total",
+                                                 "Batches of records that were not stored, by reason.");
   Histogram& store_commit =
       MakeHistogram(registry, "distr_hub_store_commit_seconds", "Duration of the store's group commits.");
   Counter& store_items =
@@ -77,6 +82,7 @@ struct HubMetrics::Families {
       sessions_refused.Add({{"reason", reason}});
     }
     for (const char* reason : {"OVERSIZED", "MALFORMED", "OUT_OF_ORDER"}) frames_refused.Add({{"reason", reason}});
+    for (const char* reason : {"BUSY", "OUT_OF_ORDER", "NOT_SUPPORTED"}) batches_refused.Add({{"reason", reason}});
     for (const char* result : {"ok", "used", "expired", "unknown", "limited", "failed"}) {
       connect_redeemed.Add({{"result", result}});
     }
@@ -105,6 +111,14 @@ void HubMetrics::HeartbeatApplied(absl::Duration took) {
 
 void HubMetrics::FrameRefused(std::string_view reason) {
   families_->frames_refused.Add({{"reason", std::string(reason)}}).Increment();
+}
+
+void HubMetrics::RecordsApplied(std::int64_t count) {
+  families_->records_applied.Increment(static_cast<double>(count));
+}
+
+void HubMetrics::BatchRefused(std::string_view reason) {
+  families_->batches_refused.Add({{"reason", std::string(reason)}}).Increment();
 }
 
 void HubMetrics::StoreCommitted(absl::Duration took, std::size_t items) {

@@ -6,6 +6,7 @@
 #include <prometheus/metric_family.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,11 @@ class HubMetrics {
   void HeartbeatApplied(absl::Duration took);
   // A frame that broke the contract: "OVERSIZED", "MALFORMED", "OUT_OF_ORDER", ...
   void FrameRefused(std::string_view reason);
+
+  // ---- journals of agents
+  void RecordsApplied(std::int64_t count);
+  // "BUSY", "OUT_OF_ORDER", "NOT_SUPPORTED".
+  void BatchRefused(std::string_view reason);
 
   // ---- store
   void StoreCommitted(absl::Duration took, std::size_t items);

@@ -19,6 +19,8 @@ using agent::v1::SessionResponse;
 constexpr std::string_view kFarewellPrefix = "FAREWELL_REASON_";
 // A hub that cannot store asks for patience; its disk is looked at by a person.
 constexpr absl::Duration kRetryWhenNotStorable = absl::Seconds(15);
+// The writer stores tens of thousands of records a second: what is in its way now is gone then.
+constexpr absl::Duration kRetryWhenBusy = absl::Seconds(2);
 
 std::string ShortName(agent::v1::FarewellReason reason) {
   return agent::v1::FarewellReason_Name(reason).substr(kFarewellPrefix.size());
@@ -31,6 +33,27 @@ SessionResponse FarewellFrame(const Refusal& refusal) {
   farewell->set_message(refusal.message);
   if (refusal.retry_after) *farewell->mutable_retry_after() = ToProto(*refusal.retry_after);
   return frame;
+}
+
+// What Hello tells of its journal, within bounds.
+std::vector<agent::v1::LanePosition> ListedPositions(const agent::v1::Hello& hello) {
+  std::vector<agent::v1::LanePosition> listed;
+  for (const agent::v1::LanePosition& position : hello.journal_positions()) {
+    if (listed.size() >= AgentSession::kMaxListedPositions) break;
+    if (!position.epoch().empty() && position.epoch().size() <= kMaxEpochBytes) listed.push_back(position);
+  }
+  return listed;
+}
+
+std::string_view ShortName(agent::v1::BatchRefusalReason reason) {
+  switch (reason) {
+    case agent::v1::BATCH_REFUSAL_REASON_NOT_SUPPORTED:
+      return "NOT_SUPPORTED";
+    case agent::v1::BATCH_REFUSAL_REASON_OUT_OF_ORDER:
+      return "OUT_OF_ORDER";
+    default:
+      return "BUSY";
+  }
 }
 
 std::string DescribeGoodbye(agent::v1::GoodbyeReason reason) {
@@ -53,7 +76,7 @@ std::string DescribeGoodbye(agent::v1::GoodbyeReason reason) {
 AgentSession::AgentSession(const SessionDeps* deps, std::string peer, std::shared_ptr<FrameSink> sink)
     : deps_(deps), peer_(std::move(peer)), sink_(std::move(sink)), begun_(deps->clock->Monotonic()) {}
 
-void AgentSession::OnFrame(const SessionRequest& frame) {
+void AgentSession::OnFrame(SessionRequest frame) {
   State state;
   {
     MutexLock lock(&mutex_);
@@ -70,7 +93,7 @@ void AgentSession::OnFrame(const SessionRequest& frame) {
     case SessionRequest::kHeartbeat:
       return OnHeartbeat(frame.heartbeat());
     case SessionRequest::kRecordBatch:
-      return OnRecordBatch(frame.record_batch());
+      return OnRecordBatch(std::move(*frame.mutable_record_batch()));
     case SessionRequest::kGoodbye:
       return OnGoodbye(frame.goodbye());
     case SessionRequest::FRAME_NOT_SET:
@@ -93,14 +116,21 @@ void AgentSession::OnHello(const agent::v1::Hello& hello) {
   }
   Fleet::Admission& admission = std::get<Fleet::Admission>(admitted);
   SessionOpening opening = admission.opening;
+  auto positions = std::make_shared<Positions>();
   deps_->writer->Submit(
-      [opening = std::move(opening)](sqlite::Database& database) { return RecordSessionOpening(database, opening); },
-      [self = shared_from_this(), admission = std::move(admission)](const absl::Status& stored) {
-        self->OnOpeningStored(admission, stored);
+      [opening = std::move(opening), listed = ListedPositions(hello),
+       positions](sqlite::Database& database) -> absl::Status {
+        RETURN_IF_ERROR(RecordSessionOpening(database, opening));
+        ASSIGN_OR_RETURN(*positions, ReadPositions(database, opening.target_id, listed));
+        return absl::OkStatus();
+      },
+      [self = shared_from_this(), positions, admission = std::move(admission)](const absl::Status& stored) {
+        self->OnOpeningStored(admission, *positions, stored);
       });
 }
 
-void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const absl::Status& stored) {
+void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const Positions& applied,
+                                   const absl::Status& stored) {
   if (!stored.ok()) {
     deps_->counters->refused("OVERLOADED");
     return End({agent::v1::FAREWELL_REASON_OVERLOADED,
@@ -121,7 +151,7 @@ void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const absl
     if (!already_ended) {
       key_ = key;
       // Welcome is the first frame: settings pushed from now on must come after it.
-      Welcome(admission, session_id);
+      Welcome(admission, applied, session_id);
       state_ = State::kOpen;
     }
   }
@@ -133,12 +163,13 @@ void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const absl
 }
 
 // Called under the lock; the sink only queues.
-void AgentSession::Welcome(const Fleet::Admission& admission, const std::string& session_id) {
+void AgentSession::Welcome(const Fleet::Admission& admission, const Positions& applied, const std::string& session_id) {
   SessionResponse frame;
   agent::v1::Welcome* welcome = frame.mutable_welcome();
   welcome->set_session_id(session_id);
   *welcome->mutable_hub_time() = ToProto(deps_->clock->Now());
-  *welcome->mutable_settings() = deps_->fleet->SettingsFor({.slot = admission.slot, .number = 0});
+  *welcome->mutable_settings() = deps_->fleet->SettingsFor({.slot = admission.slot});
+  for (const agent::v1::LanePosition& position : applied) *welcome->add_applied() = position;
   welcome->set_session_counter(admission.opening.session_counter);
   welcome->set_hub_epoch(deps_->hub_epoch);
   welcome->set_target_name(admission.target_name);
@@ -175,18 +206,92 @@ bool AgentSession::TooManyBeats(Instant now) {
   return ++beats_in_window_ > kMaxBeatsPerWindow;
 }
 
-void AgentSession::OnRecordBatch(const agent::v1::RecordBatch& batch) {
+void AgentSession::OnRecordBatch(agent::v1::RecordBatch batch) {
   const auto key = OpenKey();
   if (!key) return;
-  if (auto refusal = deps_->fleet->CheckSession(*key)) return End(*refusal);
-  deps_->counters->frame_refused("NOT_SUPPORTED");
+  auto accepted = deps_->fleet->AcceptBatch(*key, deps_->clock->Now());
+  if (const Refusal* refusal = std::get_if<Refusal>(&accepted)) return End(*refusal);
+  const bool known_lane = batch.lane() == agent::v1::LANE_EVENTS;
+  if (known_lane) {
+    if (std::string defect = FindBatchDefect(batch); !defect.empty()) return ProtocolError(std::move(defect));
+  }
+  auto work = std::make_shared<BatchWork>();
+  work->key = *key;
+  work->name = {.epoch = batch.epoch(), .lane = batch.lane(), .first_sequence = batch.first_sequence()};
+  work->origin = std::get<BatchOrigin>(std::move(accepted));
+  work->bytes = batch.ByteSizeLong();
+  work->batch = std::move(batch);
+  const bool writer_free = deps_->writer->queued() < kMaxWriterQueue;
+  std::optional<std::int64_t> place;
+  bool admitted = false;
+  {
+    MutexLock lock(&mutex_);
+    place = window_.Enter();
+    admitted = place && known_lane && writer_free && window_.Admit(work->bytes);
+  }
+  if (!place) return ProtocolError("batches are sent without waiting for answers");
+  work->name.place = *place;
+  if (!known_lane) return RefuseBatch(work->name, agent::v1::BATCH_REFUSAL_REASON_NOT_SUPPORTED, {});
+  if (!admitted) return RefuseBatch(work->name, agent::v1::BATCH_REFUSAL_REASON_BUSY, kRetryWhenBusy);
+  StoreBatch(work);
+}
+
+void AgentSession::StoreBatch(const std::shared_ptr<BatchWork>& work) {
+  deps_->writer->Submit(
+      [work](sqlite::Database& database) -> absl::Status {
+        ASSIGN_OR_RETURN(work->outcome, ApplyBatch(database, work->origin, work->batch));
+        return absl::OkStatus();
+      },
+      [self = shared_from_this(), work](const absl::Status& stored) { self->OnBatchStored(*work, stored); });
+}
+
+void AgentSession::OnBatchStored(const BatchWork& work, const absl::Status& stored) {
+  {
+    MutexLock lock(&mutex_);
+    window_.Left(work.bytes);
+  }
+  if (stored.ok()) return OnBatchApplied(work);
+  if (ReasonOf(stored) == "SECRET_ROTATED") return End(RotatedRefusal());
+  if (ReasonOf(stored) == "TARGET_NOT_FOUND") return End(DeletedRefusal());
+  // A full disk, a failed one, a hub that stops: the agent keeps the batch. Why, the writer has logged.
+  const bool queue_full = ReasonOf(stored) == "WRITER_BUSY";
+  RefuseBatch(work.name, agent::v1::BATCH_REFUSAL_REASON_BUSY, queue_full ? kRetryWhenBusy : kRetryWhenNotStorable);
+}
+
+void AgentSession::OnBatchApplied(const BatchWork& work) {
+  const BatchOutcome& outcome = work.outcome;
+  if (outcome.expected) {
+    return RefuseBatch(work.name, agent::v1::BATCH_REFUSAL_REASON_OUT_OF_ORDER, {}, *outcome.expected);
+  }
+  deps_->fleet->NoteBatch(work.key, outcome);
+  deps_->counters->records_applied(outcome.applied);
   SessionResponse frame;
-  agent::v1::BatchRefusal* answer = frame.mutable_batch_refusal();
-  answer->set_epoch(batch.epoch());
-  answer->set_lane(batch.lane());
-  answer->set_first_sequence(batch.first_sequence());
-  answer->set_reason(agent::v1::BATCH_REFUSAL_REASON_NOT_SUPPORTED);
-  sink_->Send(frame);
+  agent::v1::BatchAck* ack = frame.mutable_batch_ack();
+  ack->set_epoch(work.name.epoch);
+  ack->set_lane(work.name.lane);
+  ack->set_sequence(outcome.position);
+  for (const agent::v1::RefusedRecord& refused : outcome.refused) *ack->add_refused() = refused;
+  AnswerBatch(work.name.place, std::move(frame));
+}
+
+void AgentSession::RefuseBatch(const BatchName& name, agent::v1::BatchRefusalReason reason, absl::Duration retry_after,
+                               std::int64_t expected) {
+  deps_->counters->batch_refused(ShortName(reason));
+  SessionResponse frame;
+  agent::v1::BatchRefusal* refusal = frame.mutable_batch_refusal();
+  refusal->set_epoch(name.epoch);
+  refusal->set_lane(name.lane);
+  refusal->set_first_sequence(name.first_sequence);
+  refusal->set_reason(reason);
+  if (retry_after > absl::ZeroDuration()) *refusal->mutable_retry_after() = ToProto(retry_after);
+  refusal->set_expected_sequence(expected);
+  AnswerBatch(name.place, std::move(frame));
+}
+
+void AgentSession::AnswerBatch(std::int64_t place, SessionResponse answer) {
+  MutexLock lock(&mutex_);
+  // Under the lock, as the sink only queues: answers of two threads must not overtake one another.
+  for (const SessionResponse& frame : window_.Answer(place, std::move(answer))) sink_->Send(frame);
 }
 
 void AgentSession::OnGoodbye(const agent::v1::Goodbye& goodbye) {

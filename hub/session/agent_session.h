@@ -11,10 +11,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "hub/fleet/fleet.h"
+#include "hub/session/batch_window.h"
+#include "hub/store/journal_writes.h"
 #include "hub/store/writer.h"
 #include "muster/agent/v1/agent.pb.h"
 
@@ -36,6 +39,8 @@ struct SessionCounters {
   std::function<void(std::string_view reason)> refused;
   std::function<void()> heartbeat;
   std::function<void(std::string_view reason)> frame_refused;
+  std::function<void(std::int64_t records)> records_applied;
+  std::function<void(std::string_view reason)> batch_refused;
 };
 
 struct SessionDeps {
@@ -56,10 +61,15 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   // stall of the network.
   static constexpr int kMaxBeatsPerWindow = 150;
   static constexpr absl::Duration kBeatWindow = absl::Seconds(10);
+  // Epochs and lanes that Hello may list.
+  static constexpr int kMaxListedPositions = 1000;
+  // With so many operations waiting for the writer no batch is taken: batches of 64 KiB would be 64 MiB, and operators
+  // and sessions wait behind them.
+  static constexpr std::size_t kMaxWriterQueue = 1000;
 
   AgentSession(const SessionDeps* deps, std::string peer, std::shared_ptr<FrameSink> sink);
 
-  void OnFrame(const agent::v1::SessionRequest& frame) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnFrame(agent::v1::SessionRequest frame) ABSL_LOCKS_EXCLUDED(mutex_);
   // The agent closed its side or the connection broke; `why` is for people.
   void OnPeerClosed(const std::string& why) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -72,13 +82,38 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   bool ended() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  // What an answer must repeat, and its place among the answers.
+  struct BatchName {
+    std::string epoch;
+    agent::v1::Lane lane = agent::v1::LANE_UNSPECIFIED;
+    std::int64_t first_sequence = 0;
+    std::int64_t place = 0;
+  };
+  // A batch that is with the writer.
+  struct BatchWork {
+    Fleet::SessionKey key;
+    BatchName name;
+    BatchOrigin origin;
+    agent::v1::RecordBatch batch;
+    std::size_t bytes = 0;
+    BatchOutcome outcome;
+  };
+
   enum class State { kAwaitHello, kAdmitting, kOpen, kEnded };
 
   void OnHello(const agent::v1::Hello& hello);
-  void OnOpeningStored(const Fleet::Admission& admission, const absl::Status& stored);
-  void Welcome(const Fleet::Admission& admission, const std::string& session_id);
+  using Positions = std::vector<agent::v1::LanePosition>;
+  void OnOpeningStored(const Fleet::Admission& admission, const Positions& applied, const absl::Status& stored);
+  void Welcome(const Fleet::Admission& admission, const Positions& applied, const std::string& session_id);
   void OnHeartbeat(const agent::v1::Heartbeat& heartbeat);
-  void OnRecordBatch(const agent::v1::RecordBatch& batch);
+  void OnRecordBatch(agent::v1::RecordBatch batch);
+  void StoreBatch(const std::shared_ptr<BatchWork>& work);
+  void OnBatchStored(const BatchWork& work, const absl::Status& stored);
+  void OnBatchApplied(const BatchWork& work);
+  void RefuseBatch(const BatchName& name, agent::v1::BatchRefusalReason reason, absl::Duration retry_after,
+                   std::int64_t expected = 0);
+  // Answers leave in the order in which the batches came.
+  void AnswerBatch(std::int64_t place, agent::v1::SessionResponse answer) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnGoodbye(const agent::v1::Goodbye& goodbye);
   bool TooManyBeats(Instant now);
   void ProtocolError(std::string message);
@@ -100,6 +135,7 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   mutable Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kAwaitHello;
   std::optional<Fleet::SessionKey> key_ ABSL_GUARDED_BY(mutex_);
+  BatchWindow window_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace muster::hub

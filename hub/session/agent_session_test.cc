@@ -3,109 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/testing/fake_clock.h"
-#include "common/testing/temp_dir.h"
 #include "hub/session/session_registry.h"
+#include "hub/session/testing/agent_session_fixture.h"
 #include "hub/store/reads.h"
-#include "hub/store/store.h"
-#include "hub/testing/fakes.h"
 
 namespace muster::hub {
 namespace {
 
 using agent::v1::SessionRequest;
 using agent::v1::SessionResponse;
-
-class FakeSink : public FrameSink {
- public:
-  void Send(const SessionResponse& frame) override {
-    MutexLock lock(&mutex_);
-    if (!finished_) frames_.push_back(frame);
-  }
-  void Finish() override {
-    MutexLock lock(&mutex_);
-    finished_ = true;
-  }
-  std::vector<SessionResponse> frames() const {
-    MutexLock lock(&mutex_);
-    return frames_;
-  }
-  bool finished() const {
-    MutexLock lock(&mutex_);
-    return finished_;
-  }
-
- private:
-  mutable Mutex mutex_;
-  std::vector<SessionResponse> frames_ ABSL_GUARDED_BY(mutex_);
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-};
-
-// A real store and a real fleet under the session; only the transport and the clock are fakes.
-class AgentSessionTest : public testing::Test {
- protected:
-  AgentSessionTest() {
-    store_ = *Store::Open(dir_.path() + "/hub.db");
-    StoredTarget target = TestTarget("tgt_1", "host-1", "mst_one");
-    EXPECT_TRUE(store_->writer().Run([&](sqlite::Database& database) { return InsertTarget(database, target); }).ok());
-    history_ = std::make_unique<HistoryRecorder>(&store_->writer());
-    fleet_ = std::make_unique<Fleet>("vendor", std::vector<StoredTarget>{target}, history_.get(), clock_.Read());
-    counters_ = {.opened = [this] { Count("opened"); },
-                 .ended = [this](std::string_view reason) { Count("ended " + std::string(reason)); },
-                 .refused = [this](std::string_view reason) { Count("refused " + std::string(reason)); },
-                 .heartbeat = [this] { Count("heartbeat"); },
-                 .frame_refused = [this](std::string_view reason) { Count("frame " + std::string(reason)); }};
-    deps_ = {.fleet = fleet_.get(),
-             .writer = &store_->writer(),
-             .clock = &clock_,
-             .counters = &counters_,
-             .hub_epoch = "hub_1"};
-  }
-
-  // Its callbacks reach into everything below.
-  ~AgentSessionTest() override { store_->writer().Stop(); }
-
-  void Count(const std::string& what) {
-    MutexLock lock(&counts_mutex_);
-    ++counts_[what];
-  }
-  int CountOf(const std::string& what) {
-    MutexLock lock(&counts_mutex_);
-    return counts_[what];
-  }
-  // Everything submitted before has been committed and answered.
-  void DrainWriter() {
-    EXPECT_TRUE(store_->writer().Run([](sqlite::Database&) { return absl::OkStatus(); }).ok());
-  }
-  std::shared_ptr<AgentSession> NewSession(const std::shared_ptr<FakeSink>& sink) {
-    return std::make_shared<AgentSession>(&deps_, "10.0.0.7:1", sink);
-  }
-  void SendHello(AgentSession& session, const agent::v1::Hello& hello) {
-    SessionRequest frame;
-    *frame.mutable_hello() = hello;
-    session.OnFrame(frame);
-    DrainWriter();
-  }
-  void SendBeat(AgentSession& session, const agent::v1::Heartbeat& heartbeat) {
-    SessionRequest frame;
-    *frame.mutable_heartbeat() = heartbeat;
-    session.OnFrame(frame);
-  }
-  static agent::v1::FarewellReason FarewellOf(const FakeSink& sink) {
-    const auto frames = sink.frames();
-    return frames.empty() ? agent::v1::FAREWELL_REASON_UNSPECIFIED : frames.back().farewell().reason();
-  }
-
-  TempDir dir_;
-  FakeClock clock_;
-  Mutex counts_mutex_;
-  std::map<std::string, int> counts_ ABSL_GUARDED_BY(counts_mutex_);
-  std::unique_ptr<Store> store_;
-  std::unique_ptr<HistoryRecorder> history_;
-  std::unique_ptr<Fleet> fleet_;
-  SessionCounters counters_;
-  SessionDeps deps_;
-};
 
 TEST_F(AgentSessionTest, WelcomesAfterTheOpeningIsCommitted) {
   auto sink = std::make_shared<FakeSink>();
@@ -260,22 +166,6 @@ TEST_F(AgentSessionTest, GoodbyeTellsWhyAndWhenItIsBack) {
   EXPECT_EQ(target.state(), types::v1::TARGET_STATE_CONNECTED) << "not yet stale";
   EXPECT_EQ(CountOf("ended GOODBYE"), 1);
   EXPECT_EQ(CountOf("ended LOST"), 0);
-}
-
-TEST_F(AgentSessionTest, JournalBatchesAreRefusedAsNotYetSupported) {
-  auto sink = std::make_shared<FakeSink>();
-  auto session = NewSession(sink);
-  SendHello(*session, TestHello("tgt_1", "mst_one"));
-  SessionRequest frame;
-  frame.mutable_record_batch()->set_epoch("e1");
-  frame.mutable_record_batch()->set_lane(agent::v1::LANE_LOGS);
-  frame.mutable_record_batch()->set_first_sequence(42);
-  session->OnFrame(frame);
-  const std::vector<SessionResponse> frames = sink->frames();
-  const agent::v1::BatchRefusal& refusal = frames.back().batch_refusal();
-  EXPECT_EQ(refusal.first_sequence(), 42);
-  EXPECT_EQ(refusal.reason(), agent::v1::BATCH_REFUSAL_REASON_NOT_SUPPORTED);
-  EXPECT_FALSE(session->ended());
 }
 
 TEST_F(AgentSessionTest, ConnectionLostWhileOpeningLeavesNoSession) {

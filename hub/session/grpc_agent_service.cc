@@ -2,11 +2,10 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <deque>
 #include <string>
 #include <utility>
 
-#include "common/mutex.h"
+#include "hub/grpc_write_queue.h"
 #include "muster/agent/v1/agent.grpc.pb.h"
 
 namespace muster::hub {
@@ -28,73 +27,23 @@ std::string ReadablePeer(const std::string& peer) {
   return text;
 }
 
-// The writing half of a stream. Outlives the reactor, because a session may still send while the stream is ending.
 class StreamSink : public FrameSink {
  public:
-  explicit StreamSink(Reactor* reactor) : reactor_(reactor) {}
+  explicit StreamSink(Reactor* reactor) : queue_(reactor, kMaxQueuedFrames) {}
 
   void Send(const SessionResponse& frame) override {
-    MutexLock lock(&mutex_);
-    if (reactor_ == nullptr || finishing_) return;
-    if (queue_.size() >= kMaxQueuedFrames) {
-      queue_.resize(writing_ ? 1 : 0);  // the first one is with gRPC
-      finishing_ = true;
-      status_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the agent does not read what the hub sends");
-      return FinishIfIdle();
-    }
-    queue_.push_back(frame);
-    if (!writing_) WriteNext();
+    if (queue_.Push(frame)) return;
+    queue_.Abort(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the agent does not read what the hub sends"));
   }
-
-  void Finish() override {
-    MutexLock lock(&mutex_);
-    finishing_ = true;
-    FinishIfIdle();
-  }
-
-  // Nothing may be started after Finish, which another thread may call at any moment.
+  void Finish() override { queue_.Finish(); }
   void ReadNext(SessionRequest* request) {
-    MutexLock lock(&mutex_);
-    if (reactor_ != nullptr && !finished_) reactor_->StartRead(request);
+    queue_.StartUnlessFinished([request](Reactor* reactor) { reactor->StartRead(request); });
   }
-
-  void OnWriteDone(bool ok) {
-    MutexLock lock(&mutex_);
-    writing_ = false;
-    queue_.pop_front();
-    if (!ok) {
-      queue_.clear();
-      finishing_ = true;
-    }
-    if (!queue_.empty()) return WriteNext();
-    FinishIfIdle();
-  }
-
-  // The reactor is about to go.
-  void Detach() {
-    MutexLock lock(&mutex_);
-    reactor_ = nullptr;
-  }
+  void OnWriteDone(bool ok) { queue_.OnWriteDone(ok); }
+  void Detach() { queue_.Detach(); }
 
  private:
-  // gRPC never runs a reaction inside StartWrite or Finish, so calling them under the lock is safe.
-  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    writing_ = true;
-    reactor_->StartWrite(&queue_.front());
-  }
-  void FinishIfIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (reactor_ == nullptr || !finishing_ || writing_ || !queue_.empty() || finished_) return;
-    finished_ = true;
-    reactor_->Finish(status_);
-  }
-
-  Mutex mutex_;
-  Reactor* reactor_ ABSL_GUARDED_BY(mutex_);
-  std::deque<SessionResponse> queue_ ABSL_GUARDED_BY(mutex_);
-  grpc::Status status_ ABSL_GUARDED_BY(mutex_);
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  GrpcWriteQueue<Reactor, SessionResponse> queue_;
 };
 
 // Deletes itself in OnDone, the last reaction.
@@ -118,8 +67,8 @@ class StreamReactor : public Reactor {
       session_->OnPeerClosed("the connection was closed without a goodbye");
       return;
     }
-    session_->OnFrame(request_);
-    request_.Clear();
+    session_->OnFrame(std::move(request_));
+    request_ = SessionRequest();
     sink_->ReadNext(&request_);
   }
   void OnWriteDone(bool ok) override { sink_->OnWriteDone(ok); }

@@ -15,6 +15,8 @@ struct WriteEvent {
   sqlite::Database& database;
   absl::Status operator()(const TargetTransition& e) const { return RecordTargetTransition(database, e); }
   absl::Status operator()(const DeploymentTransition& e) const { return RecordDeploymentTransition(database, e); }
+  absl::Status operator()(const SilenceBegan& e) const { return BeginSilence(database, e.target_id, e.silence); }
+  absl::Status operator()(const SilenceEnded& e) const { return EndSilence(database, e.target_id, e.at); }
   absl::Status operator()(const TargetRemoved& e) const { return CloseTargetHistory(database, e.target_id, e.at); }
   absl::Status operator()(const DeploymentArchived& e) const {
     return ArchiveDeployment(database, e.deployment_id, e.at);

@@ -22,12 +22,20 @@ struct DeploymentArchived {
   std::string deployment_id;
   absl::Time at;
 };
+struct SilenceBegan {
+  std::string target_id;
+  OpenSilence silence;
+};
+struct SilenceEnded {
+  std::string target_id;
+  absl::Time at;
+};
 struct CounterConfirmed {
   std::string target_id;
   std::int64_t counter = 0;
 };
-using HistoryEvent =
-    std::variant<TargetTransition, DeploymentTransition, TargetRemoved, DeploymentArchived, CounterConfirmed>;
+using HistoryEvent = std::variant<TargetTransition, DeploymentTransition, SilenceBegan, SilenceEnded, TargetRemoved,
+                                  DeploymentArchived, CounterConfirmed>;
 
 // What the live fleet writes to.
 class HistorySink {

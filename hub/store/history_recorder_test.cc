@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "common/status.h"
-#include "hub/store/reads.h"
 #include "hub/store/store.h"
 #include "hub/store/testing/test_database.h"
 
@@ -45,9 +44,12 @@ class HistoryRecorderTest : public ::testing::Test {
   std::vector<std::string> Reasons() {
     std::vector<std::string> reasons;
     const absl::Status read = store_->Read([&](sqlite::Database& database) -> absl::Status {
-      ASSIGN_OR_RETURN(const auto intervals, ReadTargetHistory(database, "tgt_1", {.limit = 10'000}));
-      for (auto it = intervals.rbegin(); it != intervals.rend(); ++it) reasons.push_back(it->reason);
-      return absl::OkStatus();
+      ASSIGN_OR_RETURN(auto s, database.Prepare("SELECT reason FROM target_intervals ORDER BY from_us"));
+      while (true) {
+        ASSIGN_OR_RETURN(const bool row, s.Step());
+        if (!row) return absl::OkStatus();
+        reasons.push_back(s.Text(0));
+      }
     });
     EXPECT_TRUE(read.ok()) << read;
     reasons.erase(reasons.begin());

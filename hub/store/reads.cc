@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "common/status.h"
+#include "common/time_format.h"
 #include "hub/store/writes.h"
 
 namespace muster::hub {
@@ -16,9 +17,6 @@ SecretHash HashColumn(const sqlite::Statement& statement, int column) {
   std::memcpy(hash.data(), bytes.data(), std::min(hash.size(), bytes.size()));
   return hash;
 }
-
-// Infinite times become the ends of what a row can hold.
-std::int64_t Micros(absl::Time time) { return absl::ToUnixMicros(time); }
 
 using TargetIndex = std::unordered_map<std::string, StoredTarget*>;
 
@@ -69,12 +67,60 @@ absl::Status LoadRetiredSecrets(sqlite::Database& database, const TargetIndex& i
   }
 }
 
+// The last silence of each target: the one that goes on, or the end of the one before.
+using SilenceEnds = std::unordered_map<std::string_view, absl::Time>;  // by target id
+
+absl::StatusOr<SilenceEnds> LoadSilences(sqlite::Database& database, const TargetIndex& index) {
+  SilenceEnds ends;
+  for (const auto& [id, target] : index) {
+    ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT from_us, to_us, reason FROM silences"
+                                                           " WHERE target_id=? ORDER BY from_us DESC LIMIT 1"));
+    ASSIGN_OR_RETURN(const bool row, s.Bind(1, id).Step());
+    if (!row) continue;
+    if (s.IsNull(1)) {
+      target->silence = OpenSilence{.from = s.Time(0), .reason = s.Text(2)};
+    } else {
+      ends[id] = s.Time(1);
+    }
+  }
+  return ends;
+}
+
+// What the fleet showed when it was written: the last change, or the silence that hides it.
+void RestoreOpen(StoredDeployment& d, const StoredTarget& target, const DeploymentFact& fact, absl::Time from) {
+  d.open = {.status = fact.status,
+            .from = from,
+            .to = {},
+            .message = fact.message,
+            .application_version = fact.application_version,
+            .revision = fact.revision};
+  if (!target.silence) return;
+  d.open.status = types::v1::DEPLOYMENT_STATUS_STALE;
+  d.open.from = std::max(from, target.silence->from);
+  d.open.message = target.silence->reason;
+}
+
+// A record of the journal may be newer than the last report that the live fleet had stored: status and message are then
+// the record's, and what else the report says of that moment is not known.
+void FollowJournal(const sqlite::Statement& s, agent::v1::DeploymentState* report) {
+  const auto status = static_cast<types::v1::DeploymentStatus>(s.Int(9));
+  const std::optional<absl::Time> changed = s.OptionalTime(14);
+  if (!changed || status == types::v1::DEPLOYMENT_STATUS_UNSPECIFIED || !report->has_change_time()) return;
+  if (*changed <= FromProto(report->change_time())) return;
+  report->set_status(status);
+  report->set_message(s.Text(13));
+  *report->mutable_change_time() = ToProto(*changed);
+  report->clear_resources();
+}
+
 absl::Status LoadDeployments(sqlite::Database& database, const TargetIndex& index) {
+  ASSIGN_OR_RETURN(const SilenceEnds heard_again, LoadSilences(database, index));
   ASSIGN_OR_RETURN(sqlite::Statement s,
                    database.Prepare("SELECT d.id, d.target_id, d.created_us, d.gone_us, d.revision_us, d.logs_enabled,"
-                                    " d.application, d.application_version, d.report, i.status, i.from_us, i.message,"
-                                    " i.application_version, i.revision FROM deployments d"
-                                    " LEFT JOIN deployment_intervals i ON i.deployment_id=d.id AND i.to_us IS NULL"
+                                    " d.application, d.application_version, d.report, c.status, c.at_us,"
+                                    " c.application_version, c.revision, c.message, c.agent_us FROM deployments d"
+                                    " LEFT JOIN deployment_changes c ON c.rowid=(SELECT rowid FROM deployment_changes"
+                                    " WHERE deployment_id=d.id ORDER BY at_us DESC, agent_us DESC LIMIT 1)"
                                     " WHERE d.archived_us IS NULL"));
   while (true) {
     ASSIGN_OR_RETURN(const bool row, s.Step());
@@ -91,68 +137,21 @@ absl::Status LoadDeployments(sqlite::Database& database, const TargetIndex& inde
     if (!s.IsNull(7)) d.choices.application_version = s.Text(7);
     d.report.ParseFromString(s.Text(8));
     if (!s.IsNull(9)) {
-      d.open = {.status = static_cast<types::v1::DeploymentStatus>(s.Int(9)),
-                .from = s.Time(10),
-                .to = {},
-                .message = s.Text(11),
-                .application_version = s.Text(12),
-                .revision = s.Text(13)};
+      FollowJournal(s, &d.report);
+      DeploymentFact fact{.status = static_cast<types::v1::DeploymentStatus>(s.Int(9)),
+                          .message = d.report.message(),
+                          .application_version = s.Text(11),
+                          .revision = s.Text(12)};
+      if (fact.status != types::v1::DEPLOYMENT_STATUS_UNSPECIFIED) {
+        d.recorded = fact;
+      } else {
+        // The journal told that the deployment is no more, and the live fleet has not heard it yet.
+        fact.status = d.report.status();
+      }
+      const auto heard = heard_again.find(it->first);
+      RestoreOpen(d, *it->second, fact, heard == heard_again.end() ? s.Time(10) : std::max(s.Time(10), heard->second));
     }
     it->second->deployments.push_back(std::move(d));
-  }
-}
-
-void BindWindow(sqlite::Statement& s, std::string_view id, const HistoryWindow& window) {
-  s.Bind(1, id).Bind(2, Micros(window.from)).Bind(3, Micros(std::min(window.to, window.before))).Bind(4, window.limit);
-}
-
-// Intervals of one history are in order and do not overlap: only the last that began by `at` can hold then. CROSS JOIN
-// keeps SQLite from walking all intervals instead of looking one up per target.
-absl::Status ReadTargetsAt(sqlite::Database& database, absl::Time at, FleetAt& fleet) {
-  ASSIGN_OR_RETURN(sqlite::Statement s,
-                   database.Prepare("SELECT t.id, t.name, t.customer, i.state, i.from_us, i.to_us, i.reason"
-                                    " FROM targets t CROSS JOIN target_intervals i ON i.target_id=t.id AND i.from_us="
-                                    "(SELECT max(from_us) FROM target_intervals WHERE target_id=t.id AND from_us<=?1)"
-                                    " WHERE i.to_us IS NULL OR i.to_us>?1 ORDER BY t.name"));
-  s.Bind(1, at);
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, s.Step());
-    if (!row) return absl::OkStatus();
-    fleet.targets.push_back({.target_id = s.Text(0),
-                             .target_name = s.Text(1),
-                             .customer = s.Text(2),
-                             .interval = {.state = static_cast<types::v1::TargetState>(s.Int(3)),
-                                          .from = s.Time(4),
-                                          .to = s.OptionalTime(5),
-                                          .reason = s.Text(6)}});
-  }
-}
-
-absl::Status ReadDeploymentsAt(sqlite::Database& database, absl::Time at, FleetAt& fleet) {
-  ASSIGN_OR_RETURN(
-      sqlite::Statement s,
-      database.Prepare("SELECT d.id, t.id, t.name, t.customer, d.report, i.status, i.from_us, i.to_us, i.message,"
-                       " i.application_version, i.revision FROM deployments d JOIN targets t ON t.id=d.target_id"
-                       " CROSS JOIN deployment_intervals i ON i.deployment_id=d.id AND i.from_us="
-                       "(SELECT max(from_us) FROM deployment_intervals WHERE deployment_id=d.id AND from_us<=?1)"
-                       " WHERE i.to_us IS NULL OR i.to_us>?1 ORDER BY t.name, d.key"));
-  s.Bind(1, at);
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, s.Step());
-    if (!row) return absl::OkStatus();
-    agent::v1::DeploymentState report;
-    report.ParseFromString(s.Text(4));
-    fleet.deployments.push_back({.deployment_id = s.Text(0),
-                                 .target_id = s.Text(1),
-                                 .target_name = s.Text(2),
-                                 .customer = s.Text(3),
-                                 .name = report.name(),
-                                 .interval = {.status = static_cast<types::v1::DeploymentStatus>(s.Int(5)),
-                                              .from = s.Time(6),
-                                              .to = s.OptionalTime(7),
-                                              .message = s.Text(8),
-                                              .application_version = s.Text(9),
-                                              .revision = s.Text(10)}});
   }
 }
 
@@ -193,51 +192,6 @@ absl::StatusOr<std::vector<StoredToken>> LoadTokens(sqlite::Database& database) 
                       .expires = s.OptionalTime(6),
                       .revoked = s.OptionalTime(7)});
   }
-}
-
-absl::StatusOr<std::vector<TargetInterval>> ReadTargetHistory(sqlite::Database& database, std::string_view target_id,
-                                                              const HistoryWindow& window) {
-  ASSIGN_OR_RETURN(sqlite::Statement s,
-                   database.Prepare("SELECT state, from_us, to_us, reason FROM target_intervals WHERE target_id=?1"
-                                    " AND from_us<?3 AND (to_us IS NULL OR to_us>?2) ORDER BY from_us DESC LIMIT ?4"));
-  BindWindow(s, target_id, window);
-  std::vector<TargetInterval> intervals;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, s.Step());
-    if (!row) return intervals;
-    intervals.push_back({.state = static_cast<types::v1::TargetState>(s.Int(0)),
-                         .from = s.Time(1),
-                         .to = s.OptionalTime(2),
-                         .reason = s.Text(3)});
-  }
-}
-
-absl::StatusOr<std::vector<DeploymentInterval>> ReadDeploymentHistory(sqlite::Database& database,
-                                                                      std::string_view deployment_id,
-                                                                      const HistoryWindow& window) {
-  ASSIGN_OR_RETURN(sqlite::Statement s,
-                   database.Prepare("SELECT status, from_us, to_us, message, application_version, revision"
-                                    " FROM deployment_intervals WHERE deployment_id=?1 AND from_us<?3"
-                                    " AND (to_us IS NULL OR to_us>?2) ORDER BY from_us DESC LIMIT ?4"));
-  BindWindow(s, deployment_id, window);
-  std::vector<DeploymentInterval> intervals;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, s.Step());
-    if (!row) return intervals;
-    intervals.push_back({.status = static_cast<types::v1::DeploymentStatus>(s.Int(0)),
-                         .from = s.Time(1),
-                         .to = s.OptionalTime(2),
-                         .message = s.Text(3),
-                         .application_version = s.Text(4),
-                         .revision = s.Text(5)});
-  }
-}
-
-absl::StatusOr<FleetAt> ReadFleetAt(sqlite::Database& database, absl::Time at) {
-  FleetAt fleet;
-  RETURN_IF_ERROR(ReadTargetsAt(database, at, fleet));
-  RETURN_IF_ERROR(ReadDeploymentsAt(database, at, fleet));
-  return fleet;
 }
 
 absl::StatusOr<std::vector<AuditRecord>> ReadAudit(sqlite::Database& database, std::int64_t before, int limit) {

@@ -17,39 +17,6 @@ absl::StatusOr<std::vector<StoredTarget>> LoadTargets(sqlite::Database& database
                                                       absl::Time forgotten = absl::InfinitePast());
 absl::StatusOr<std::vector<StoredToken>> LoadTokens(sqlite::Database& database);
 
-// Part of a history, newest first: intervals that overlap [from, to) and began before `before`.
-struct HistoryWindow {
-  absl::Time from = absl::InfinitePast();
-  absl::Time to = absl::InfiniteFuture();
-  absl::Time before = absl::InfiniteFuture();
-  int limit = 100;
-};
-absl::StatusOr<std::vector<TargetInterval>> ReadTargetHistory(sqlite::Database& database, std::string_view target_id,
-                                                              const HistoryWindow& window);
-absl::StatusOr<std::vector<DeploymentInterval>> ReadDeploymentHistory(sqlite::Database& database,
-                                                                      std::string_view deployment_id,
-                                                                      const HistoryWindow& window);
-
-struct TargetAt {
-  std::string target_id;
-  std::string target_name;
-  std::string customer;
-  TargetInterval interval;
-};
-struct DeploymentAt {
-  std::string deployment_id;
-  std::string target_id;
-  std::string target_name;
-  std::string customer;
-  std::string name;
-  DeploymentInterval interval;
-};
-struct FleetAt {
-  std::vector<TargetAt> targets;
-  std::vector<DeploymentAt> deployments;
-};
-absl::StatusOr<FleetAt> ReadFleetAt(sqlite::Database& database, absl::Time at);
-
 // Newest first, with a sequence below `before`.
 absl::StatusOr<std::vector<AuditRecord>> ReadAudit(sqlite::Database& database, std::int64_t before, int limit);
 

@@ -15,10 +15,29 @@
 
 namespace muster::hub {
 
+// Texts from an agent are cut to these before they are kept.
+inline constexpr std::size_t kMaxNameBytes = 255;
+inline constexpr std::size_t kMaxMessageBytes = 512;
+inline constexpr std::size_t kMaxKeyBytes = 510;
+
+inline constexpr char kGoneMessage[] = "all containers are gone";
+
+// The statuses that an agent may report; the others are the hub's words.
+inline bool MayBeReported(types::v1::DeploymentStatus status) {
+  return status == types::v1::DEPLOYMENT_STATUS_ERROR || status == types::v1::DEPLOYMENT_STATUS_PROGRESSING ||
+         status == types::v1::DEPLOYMENT_STATUS_RUNNING || status == types::v1::DEPLOYMENT_STATUS_HEALTHY;
+}
+
 struct TargetInterval {
   types::v1::TargetState state = types::v1::TARGET_STATE_NOT_CONNECTED;
   absl::Time from;
   std::optional<absl::Time> to;
+  std::string reason;
+};
+
+// Deployments of a target were not reported.
+struct OpenSilence {
+  absl::Time from;
   std::string reason;
 };
 
@@ -38,6 +57,22 @@ struct DeploymentChoices {
   std::optional<std::string> application_version;
 };
 
+// What history says last about a deployment, stale or not.
+struct DeploymentFact {
+  types::v1::DeploymentStatus status = types::v1::DEPLOYMENT_STATUS_UNSPECIFIED;
+  std::string message;
+  std::string application_version;
+  std::string revision;
+};
+
+// A row of history: from `at` on this is so, until the next one.
+struct RecordedChange {
+  absl::Time at;
+  // change_time of the agent's clock, which names the change; absent: the hub's own judgement.
+  std::optional<absl::Time> agent_time;
+  DeploymentFact fact;
+};
+
 struct StoredDeployment {
   std::string id;
   absl::Time created;
@@ -45,7 +80,9 @@ struct StoredDeployment {
   std::optional<absl::Time> gone_since;
   DeploymentChoices choices;
   agent::v1::DeploymentState report;
+  // What the fleet shows, stale included.
   DeploymentInterval open;
+  DeploymentFact recorded = {};
 };
 
 struct StoredTarget {
@@ -67,6 +104,7 @@ struct StoredTarget {
   types::v1::MachineFacts machine;
   std::optional<absl::Time> last_seen;
   TargetInterval open;
+  std::optional<OpenSilence> silence;
   std::vector<StoredDeployment> deployments;
 };
 

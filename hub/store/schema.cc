@@ -126,6 +126,100 @@ PRAGMA application_id = 0x4D555354;
 PRAGMA user_version = 1;
 )sql";
 
+// Facts instead of intervals (docs/history.md), and the positions of agents' journals (docs/delivery.md).
+constexpr sqlite::Sql kVersion2 = R"sql(
+CREATE TABLE deployment_changes(
+  deployment_id TEXT NOT NULL REFERENCES deployments(id),
+  at_us INTEGER NOT NULL,
+  -- change_time of the agent's clock; NULL: the hub's own judgement.
+  agent_us INTEGER,
+  -- UNSPECIFIED (0): from here on there was no such deployment. Never STALE: silences tell.
+  status INTEGER NOT NULL,
+  message TEXT NOT NULL,
+  application_version TEXT NOT NULL,
+  revision TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX deployment_changes_named ON deployment_changes(deployment_id, agent_us, status);
+-- The last change of a deployment: the greatest of these. A judgement of the hub comes before a change of the agent that
+-- has the same time.
+CREATE INDEX deployment_changes_by_time ON deployment_changes(deployment_id, at_us, agent_us);
+
+INSERT INTO deployment_changes(deployment_id, at_us, status, message, application_version, revision)
+  SELECT deployment_id, from_us, status, message, application_version, revision FROM deployment_intervals
+  WHERE status<>2;
+-- Where an interval ended and none followed, there was no such deployment: it was archived, or its target deleted.
+INSERT INTO deployment_changes(deployment_id, at_us, status, message, application_version, revision)
+  SELECT i.deployment_id, i.to_us, 0, '', '', '' FROM deployment_intervals i
+  WHERE i.to_us IS NOT NULL AND NOT EXISTS
+    (SELECT 1 FROM deployment_intervals n WHERE n.deployment_id=i.deployment_id AND n.from_us=i.to_us);
+
+CREATE TABLE silences(
+  target_id TEXT NOT NULL REFERENCES targets(id),
+  from_us INTEGER NOT NULL,
+  to_us INTEGER,
+  reason TEXT NOT NULL,
+  PRIMARY KEY(target_id, from_us)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX silences_open ON silences(target_id) WHERE to_us IS NULL;
+
+-- All deployments of a target fell silent at one time. The open silences come first: one that ended for a deployment
+-- alone, because it was archived, began when they did.
+INSERT INTO silences(target_id, from_us, reason)
+  SELECT d.target_id, min(i.from_us), i.message FROM deployment_intervals i
+  JOIN deployments d ON d.id=i.deployment_id WHERE i.status=2 AND i.to_us IS NULL GROUP BY d.target_id;
+INSERT OR IGNORE INTO silences(target_id, from_us, to_us, reason)
+  SELECT d.target_id, i.from_us, max(i.to_us), i.message FROM deployment_intervals i
+  JOIN deployments d ON d.id=i.deployment_id WHERE i.status=2 AND i.to_us IS NOT NULL GROUP BY d.target_id, i.from_us;
+
+DROP TABLE deployment_intervals;
+
+CREATE TABLE presence(
+  target_id TEXT NOT NULL REFERENCES targets(id),
+  from_us INTEGER NOT NULL,
+  to_us INTEGER NOT NULL,
+  deployments_observed INTEGER NOT NULL,
+  PRIMARY KEY(target_id, from_us)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE journal_positions(
+  target_id TEXT NOT NULL REFERENCES targets(id),
+  epoch TEXT NOT NULL,
+  lane INTEGER NOT NULL,
+  -- Last applied.
+  sequence INTEGER NOT NULL,
+  -- Time of that record at the hub: none after it is earlier.
+  at_us INTEGER NOT NULL,
+  touched_us INTEGER NOT NULL,
+  PRIMARY KEY(target_id, epoch, lane)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE journal_gaps(
+  target_id TEXT NOT NULL REFERENCES targets(id),
+  epoch TEXT NOT NULL,
+  lane INTEGER NOT NULL,
+  first_sequence INTEGER NOT NULL,
+  last_sequence INTEGER NOT NULL,
+  reason INTEGER NOT NULL,
+  -- When the lost records were recorded, at the hub's clock.
+  from_us INTEGER NOT NULL,
+  to_us INTEGER NOT NULL,
+  PRIMARY KEY(target_id, epoch, lane, first_sequence)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX journal_gaps_by_time ON journal_gaps(target_id, from_us);
+
+CREATE TABLE poisoned_records(
+  target_id TEXT NOT NULL REFERENCES targets(id),
+  epoch TEXT NOT NULL,
+  lane INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  noted_us INTEGER NOT NULL,
+  PRIMARY KEY(target_id, epoch, lane, sequence)
+) STRICT, WITHOUT ROWID;
+
+PRAGMA user_version = 2;
+)sql";
+
 absl::StatusOr<int> ApplicationId(sqlite::Database& database) {
   ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare("PRAGMA application_id"));
   ASSIGN_OR_RETURN(const bool row, statement.Step());
@@ -135,6 +229,15 @@ absl::StatusOr<int> ApplicationId(sqlite::Database& database) {
 absl::StatusOr<bool> HasTables(sqlite::Database& database) {
   ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare("SELECT 1 FROM sqlite_schema LIMIT 1"));
   return statement.Step();
+}
+
+absl::Status RunStep(sqlite::Database& database, sqlite::Sql step) {
+  RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
+  if (absl::Status made = database.Execute(step); !made.ok()) {
+    database.Execute("ROLLBACK").IgnoreError();
+    return Annotate(made, "bring the database to this version's schema");
+  }
+  return database.Execute("COMMIT");
 }
 
 }  // namespace
@@ -157,16 +260,14 @@ absl::Status CheckOwnership(sqlite::Database& database) {
   return absl::OkStatus();
 }
 
-absl::Status Migrate(sqlite::Database& database) {
+absl::Status MigrateTo(sqlite::Database& database, int wanted) {
   RETURN_IF_ERROR(CheckOwnership(database));
   ASSIGN_OR_RETURN(const int version, database.UserVersion());
-  if (version == kSchemaVersion) return absl::OkStatus();
-  RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
-  if (absl::Status made = database.Execute(kVersion1); !made.ok()) {
-    database.Execute("ROLLBACK").IgnoreError();
-    return Annotate(made, "create the database's tables");
-  }
-  return database.Execute("COMMIT");
+  if (version < 1 && wanted >= 1) RETURN_IF_ERROR(RunStep(database, kVersion1));
+  if (version < 2 && wanted >= 2) RETURN_IF_ERROR(RunStep(database, kVersion2));
+  return absl::OkStatus();
 }
+
+absl::Status Migrate(sqlite::Database& database) { return MigrateTo(database, kSchemaVersion); }
 
 }  // namespace muster::hub

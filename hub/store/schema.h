@@ -8,7 +8,7 @@
 namespace muster::hub {
 
 // Number of the newest schema this build knows (PRAGMA user_version).
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // FAILED_PRECONDITION "DATABASE_TOO_NEW" for one that a newer hub wrote, "DATABASE_FOREIGN" for some other program's.
 // Only reads.
@@ -16,6 +16,8 @@ absl::Status CheckOwnership(sqlite::Database& database);
 
 // Brings the database to kSchemaVersion, each step in one transaction. What CheckOwnership refuses is left untouched.
 absl::Status Migrate(sqlite::Database& database);
+// Stops at `version`: makes the databases of older hubs, for tests.
+absl::Status MigrateTo(sqlite::Database& database, int version);
 
 }  // namespace muster::hub
 

@@ -150,7 +150,7 @@ TEST_F(StoreTest, LeavesANewerDatabaseUntouched) {
     auto database = sqlite::Database::Open(path(), sqlite::OpenMode::kWriter);
     ASSERT_TRUE(database.ok()) << database.status();
     ASSERT_TRUE(Migrate(**database).ok());
-    ASSERT_TRUE((*database)->Execute("PRAGMA user_version=2").ok());
+    ASSERT_TRUE((*database)->Execute("PRAGMA user_version=99").ok());
   }
   const std::string before = *ReadFile(path());
   EXPECT_EQ(OpenReason(), "DATABASE_TOO_NEW");

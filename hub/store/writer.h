@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -34,6 +35,10 @@ class Writer {
   static constexpr std::size_t kMaxBatch = 1000;
   // Waiting operations: some 50 MB at 500 bytes each. Beyond, Submit refuses with WRITER_BUSY.
   static constexpr std::size_t kMaxQueue = 100'000;
+
+  // A transaction that has run for this long is committed, whatever waits: batches of agents' journals hold hundreds of
+  // records each, and sessions and operators wait behind them.
+  static constexpr absl::Duration kMaxTransaction = absl::Milliseconds(100);
 
   // Told on the writer thread after each transaction; either may be empty.
   struct Observer {
@@ -70,8 +75,11 @@ class Writer {
   absl::Status TryQueue(Operation& operation, Done& done) ABSL_LOCKS_EXCLUDED(mutex_);
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<Item> NextBatch() ABSL_LOCKS_EXCLUDED(mutex_);
-  void CommitBatch(std::vector<Item>& batch);
-  absl::Status RunInTransaction(std::vector<Item>& batch);
+  // Commits the first of these, all of them if there is time, and answers those. Returns what is left.
+  std::span<Item> CommitSome(std::span<Item> items);
+  // Sets `done` to the number of items that have run.
+  absl::Status RunInTransaction(std::span<Item> items, std::size_t& done);
+  bool FailedForGood(absl::Status& why) const ABSL_LOCKS_EXCLUDED(mutex_);
   void NoteOutcome(const absl::Status& committed, std::size_t operations, absl::Duration took)
       ABSL_LOCKS_EXCLUDED(mutex_);
 

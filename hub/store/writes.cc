@@ -6,9 +6,12 @@
 #include <cstring>
 
 #include "common/status.h"
+#include "hub/store/change_order.h"
 
 namespace muster::hub {
 namespace {
+
+constexpr char kNotListeningReason[] = "the hub had not listened long enough to know";
 
 // Runs a prepared statement whose parameters `bind` sets.
 template <typename Bind>
@@ -47,11 +50,12 @@ absl::Status TargetGone() {
   return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "the target was deleted");
 }
 
-absl::Status OpenTargetInterval(sqlite::Database& database, std::string_view target_id,
-                                const TargetInterval& interval) {
-  return RunBound(database, "INSERT INTO target_intervals(target_id, from_us, state, reason) VALUES(?,?,?,?)",
+absl::Status InsertTargetInterval(sqlite::Database& database, std::string_view target_id,
+                                  const TargetInterval& interval) {
+  return RunBound(database, "INSERT INTO target_intervals(target_id, from_us, to_us, state, reason) VALUES(?,?,?,?,?)",
                   [&](sqlite::Statement& s) {
-                    s.Bind(1, target_id).Bind(2, interval.from).Bind(3, interval.state).Bind(4, interval.reason);
+                    s.Bind(1, target_id).Bind(2, interval.from).Bind(3, interval.to).Bind(4, interval.state);
+                    s.Bind(5, interval.reason);
                   });
 }
 
@@ -70,16 +74,66 @@ absl::Status UpsertDeployment(sqlite::Database& database, const DeploymentTransi
                   });
 }
 
-// True: the open interval already says the same, only its wording was brought up to date.
-absl::StatusOr<bool> UpdateOpenInterval(sqlite::Database& database, const StoredDeployment& d) {
+// The last change of a deployment, which the next one follows.
+struct LastChange {
+  absl::Time at = absl::InfinitePast();
+  std::optional<absl::Time> agent_time;
+  int status = 0;
+  std::string application_version;
+  std::string revision;
+};
+
+absl::StatusOr<std::optional<LastChange>> ReadLastChange(sqlite::Database& database, std::string_view deployment_id) {
+  ASSIGN_OR_RETURN(sqlite::Statement s,
+                   database.Prepare("SELECT at_us, agent_us, status, application_version, revision FROM"
+                                    " deployment_changes WHERE deployment_id=? ORDER BY at_us DESC, agent_us DESC"
+                                    " LIMIT 1"));
+  ASSIGN_OR_RETURN(const bool row, s.Bind(1, deployment_id).Step());
+  if (!row) return std::nullopt;
+  return LastChange{.at = s.Time(0),
+                    .agent_time = s.OptionalTime(1),
+                    .status = s.Int(2),
+                    .application_version = s.Text(3),
+                    .revision = s.Text(4)};
+}
+
+bool Says(const LastChange& last, const DeploymentFact& fact) {
+  return last.status == fact.status && last.application_version == fact.application_version &&
+         last.revision == fact.revision;
+}
+
+// Never before what the hub knew already: its own judgements follow everything, an agent's change follows the hub's
+// judgements and the agent's earlier changes.
+absl::Time TimeBehind(const std::optional<LastChange>& last, const RecordedChange& change) {
+  if (!last) return change.at;
+  if (!change.agent_time || !last->agent_time) return std::max(change.at, last->at + absl::Microseconds(1));
+  return *change.agent_time > *last->agent_time ? std::max(change.at, last->at) : change.at;
+}
+
+// True: stored. False: its name is there already.
+absl::StatusOr<bool> InsertChange(sqlite::Database& database, std::string_view deployment_id, absl::Time at,
+                                  const std::optional<absl::Time>& agent_time, const DeploymentFact& fact) {
   RETURN_IF_ERROR(RunBound(database,
-                           "UPDATE deployment_intervals SET message=?5 WHERE deployment_id=?1 AND to_us IS NULL"
-                           " AND status=?2 AND application_version=?3 AND revision=?4",
+                           "INSERT OR IGNORE INTO deployment_changes(deployment_id, at_us, agent_us, status, message,"
+                           " application_version, revision) VALUES(?,?,?,?,?,?,?)",
                            [&](sqlite::Statement& s) {
-                             s.Bind(1, d.id).Bind(2, d.open.status).Bind(3, d.open.application_version);
-                             s.Bind(4, d.open.revision).Bind(5, d.open.message);
+                             s.Bind(1, deployment_id).Bind(2, at).Bind(3, agent_time).Bind(4, fact.status);
+                             s.Bind(5, fact.message).Bind(6, fact.application_version).Bind(7, fact.revision);
                            }));
   return database.Changes() > 0;
+}
+
+absl::Status RecordChange(sqlite::Database& database, std::string_view deployment_id, const RecordedChange& change) {
+  ASSIGN_OR_RETURN(const std::optional<LastChange> last, ReadLastChange(database, deployment_id));
+  absl::Time at = TimeBehind(last, change);
+  if (last && last->agent_time && change.agent_time) {
+    ASSIGN_OR_RETURN(at, TimeInOrder(database, deployment_id, *change.agent_time, at));
+  }
+  ASSIGN_OR_RETURN(const bool stored, InsertChange(database, deployment_id, at, change.agent_time, change.fact));
+  // The journal told it first, at its time, but a judgement of the hub has hidden it since: what is heard now counts.
+  const bool hidden = !stored && last && !last->agent_time && !Says(*last, change.fact);
+  if (!hidden) return absl::OkStatus();
+  return InsertChange(database, deployment_id, at, std::nullopt, change.fact).status();
 }
 
 void HashPart(std::string& bytes, std::string_view part) {
@@ -109,7 +163,7 @@ absl::Status InsertTarget(sqlite::Database& database, const StoredTarget& t) {
                      fmt::format("a target named \"{}\" exists; choose another name or use reconnect", t.name));
   }
   RETURN_IF_ERROR(inserted);
-  return OpenTargetInterval(database, t.id, t.open);
+  return InsertTargetInterval(database, t.id, t.open);
 }
 
 absl::StatusOr<TargetSettings> UpdateTarget(sqlite::Database& database, std::string_view id,
@@ -236,18 +290,46 @@ absl::Status RecordTargetTransition(sqlite::Database& database, const TargetTran
                                     t.target_id));
   if (last.open && last.state == static_cast<int>(t.state)) return absl::OkStatus();
   const absl::Time from = std::max(t.at, last.successor);
+  const absl::Time end = std::min(from, std::max(t.unknown_from.value_or(from), last.successor));
   RETURN_IF_ERROR(RunBound(database, "UPDATE target_intervals SET to_us=?2 WHERE target_id=?1 AND to_us IS NULL",
-                           [&](sqlite::Statement& s) { s.Bind(1, t.target_id).Bind(2, from); }));
-  return OpenTargetInterval(database, t.target_id, {.state = t.state, .from = from, .to = {}, .reason = t.reason});
+                           [&](sqlite::Statement& s) { s.Bind(1, t.target_id).Bind(2, end); }));
+  if (end < from) {
+    RETURN_IF_ERROR(InsertTargetInterval(
+        database, t.target_id,
+        {.state = types::v1::TARGET_STATE_UNKNOWN, .from = end, .to = from, .reason = kNotListeningReason}));
+  }
+  return InsertTargetInterval(database, t.target_id, {.state = t.state, .from = from, .to = {}, .reason = t.reason});
 }
 
 absl::Status CloseTargetHistory(sqlite::Database& database, std::string_view target_id, absl::Time at) {
   RETURN_IF_ERROR(RunBound(database,
                            "UPDATE target_intervals SET to_us=max(?2, from_us+1) WHERE target_id=?1 AND to_us IS NULL",
                            [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, at); }));
+  RETURN_IF_ERROR(EndSilence(database, target_id, at));
   return RunBound(database,
-                  "UPDATE deployment_intervals SET to_us=max(?2, from_us+1) WHERE to_us IS NULL AND deployment_id IN"
-                  " (SELECT id FROM deployments WHERE target_id=?1)",
+                  "INSERT INTO deployment_changes(deployment_id, at_us, status, message, application_version, revision)"
+                  " SELECT d.id, max(?2, c.at_us+1), 0, '', '', '' FROM deployments d CROSS JOIN deployment_changes c"
+                  " ON c.rowid=(SELECT rowid FROM deployment_changes WHERE deployment_id=d.id"
+                  " ORDER BY at_us DESC, agent_us DESC LIMIT 1) WHERE d.target_id=?1 AND c.status<>0",
+                  [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, at); });
+}
+
+absl::Status BeginSilence(sqlite::Database& database, std::string_view target_id, const OpenSilence& silence) {
+  ASSIGN_OR_RETURN(const bool deleted, IsDeleted(database, target_id));
+  if (deleted) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const LastInterval last, ReadLastInterval(database,
+                                                             "SELECT 0, from_us, to_us FROM silences WHERE target_id=?"
+                                                             " ORDER BY from_us DESC LIMIT 1",
+                                                             target_id));
+  if (last.open) return absl::OkStatus();
+  return RunBound(database, "INSERT INTO silences(target_id, from_us, reason) VALUES(?,?,?)",
+                  [&](sqlite::Statement& s) {
+                    s.Bind(1, target_id).Bind(2, std::max(silence.from, last.successor)).Bind(3, silence.reason);
+                  });
+}
+
+absl::Status EndSilence(sqlite::Database& database, std::string_view target_id, absl::Time at) {
+  return RunBound(database, "UPDATE silences SET to_us=max(?2, from_us+1) WHERE target_id=?1 AND to_us IS NULL",
                   [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, at); });
 }
 
@@ -257,30 +339,17 @@ absl::Status RecordDeploymentTransition(sqlite::Database& database, const Deploy
   const StoredDeployment& d = transition.deployment;
   const std::string report = d.report.SerializeAsString();
   RETURN_IF_ERROR(UpsertDeployment(database, transition, report));
-  ASSIGN_OR_RETURN(const bool same, UpdateOpenInterval(database, d));
-  if (same) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const LastInterval last,
-                   ReadLastInterval(database,
-                                    "SELECT status, from_us, to_us FROM deployment_intervals WHERE deployment_id=?"
-                                    " ORDER BY from_us DESC LIMIT 1",
-                                    d.id));
-  const absl::Time from = std::max(d.open.from, last.successor);
-  RETURN_IF_ERROR(RunBound(database,
-                           "UPDATE deployment_intervals SET to_us=?2 WHERE deployment_id=?1 AND to_us IS NULL",
-                           [&](sqlite::Statement& s) { s.Bind(1, d.id).Bind(2, from); }));
-  return RunBound(database,
-                  "INSERT INTO deployment_intervals(deployment_id, from_us, status, message, application_version,"
-                  " revision) VALUES(?,?,?,?,?,?)",
-                  [&](sqlite::Statement& s) {
-                    s.Bind(1, d.id).Bind(2, from).Bind(3, d.open.status).Bind(4, d.open.message);
-                    s.Bind(5, d.open.application_version).Bind(6, d.open.revision);
-                  });
+  if (!transition.change) return absl::OkStatus();
+  return RecordChange(database, d.id, *transition.change);
 }
 
 absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view deployment_id, absl::Time at) {
-  RETURN_IF_ERROR(RunBound(
-      database, "UPDATE deployment_intervals SET to_us=max(?2, from_us+1) WHERE deployment_id=?1 AND to_us IS NULL",
-      [&](sqlite::Statement& s) { s.Bind(1, deployment_id).Bind(2, at); }));
+  ASSIGN_OR_RETURN(const std::optional<LastChange> last, ReadLastChange(database, deployment_id));
+  // What was never stored has no history that could end.
+  if (last && last->status != types::v1::DEPLOYMENT_STATUS_UNSPECIFIED) {
+    const RecordedChange none{.at = at, .agent_time = {}, .fact = {}};
+    RETURN_IF_ERROR(InsertChange(database, deployment_id, TimeBehind(last, none), {}, none.fact).status());
+  }
   return RunBound(
       database,
       "UPDATE deployments SET archived_us=?2, logs_enabled=1, application=NULL, application_version=NULL WHERE id=?1",

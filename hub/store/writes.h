@@ -2,6 +2,7 @@
 #ifndef MUSTER_HUB_STORE_WRITES_H_
 #define MUSTER_HUB_STORE_WRITES_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -57,8 +58,8 @@ absl::Status RecordSessionOpening(sqlite::Database& database, const SessionOpeni
 // The agent is known to hold this counter: one older is a clone or a disk rolled back.
 absl::Status ConfirmSessionCounter(sqlite::Database& database, std::string_view target_id, std::int64_t counter);
 
-// ---- history: each closes the open interval and opens the next. A time before the open interval's start (the hub's
-// wall clock was set back) is moved to just after it. Nothing is recorded for a deleted target.
+// ---- history, from the live fleet and in its order. A time that is not after what it follows (the hub's wall clock
+// was set back) is moved to just after it. Nothing is recorded for a deleted target.
 
 struct TargetTransition {
   std::string target_id;
@@ -66,18 +67,26 @@ struct TargetTransition {
   absl::Time at;
   std::string reason;
   std::optional<absl::Time> last_seen;
+  // From here to `at` the hub did not know: it had just started, or gone on after a pause, and heard nothing since.
+  std::optional<absl::Time> unknown_from = {};
 };
 // The state that the open interval has already changes nothing but `last_seen`.
 absl::Status RecordTargetTransition(sqlite::Database& database, const TargetTransition& transition);
-// Closes the open intervals of a target and its deployments.
+// Ends the open intervals of a target and the histories of its deployments.
 absl::Status CloseTargetHistory(sqlite::Database& database, std::string_view target_id, absl::Time at);
+
+// The deployments of a target are not reported any more, or again. One that goes on is not begun anew.
+absl::Status BeginSilence(sqlite::Database& database, std::string_view target_id, const OpenSilence& silence);
+absl::Status EndSilence(sqlite::Database& database, std::string_view target_id, absl::Time at);
 
 struct DeploymentTransition {
   std::string target_id;
-  StoredDeployment deployment;  // `open` is the interval that begins
+  StoredDeployment deployment;
+  // What history gets. Absent: only the wording or the report's details are new.
+  std::optional<RecordedChange> change = {};
 };
-// Creates the deployment at its first transition. The same status, version and revision as the open interval's
-// changes that interval's message instead of opening one: one row per change, not one per wording.
+// Creates the deployment at its first transition and brings back an archived one. A change whose name (deployment,
+// agent_time, status) is there already, because the journal told it first, is not stored again.
 absl::Status RecordDeploymentTransition(sqlite::Database& database, const DeploymentTransition& transition);
 // Its history stays, what operators chose for it goes.
 absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view deployment_id, absl::Time at);

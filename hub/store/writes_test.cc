@@ -8,7 +8,7 @@
 
 #include "common/status.h"
 #include "hub/store/reads.h"
-#include "hub/store/testing/test_database.h"
+#include "hub/store/testing/writes_fixture.h"
 
 namespace muster::hub {
 namespace {
@@ -21,68 +21,6 @@ using types::v1::DEPLOYMENT_STATUS_RUNNING;
 using types::v1::TARGET_STATE_CONNECTED;
 using types::v1::TARGET_STATE_NOT_CONNECTED;
 using types::v1::TARGET_STATE_STALE;
-
-absl::Time At(std::int64_t second) { return kTestEpoch + absl::Seconds(second); }
-
-// "from-to" in seconds since the tests' zero, "..." for an interval that goes on.
-template <typename Interval>
-std::string Span(const Interval& interval) {
-  const auto seconds = [](absl::Time t) { return std::to_string(absl::ToInt64Seconds(t - kTestEpoch)); };
-  return seconds(interval.from) + "-" + (interval.to ? seconds(*interval.to) : "...");
-}
-
-class WritesTest : public ::testing::Test {
- protected:
-  WritesTest() { EXPECT_TRUE(InsertTarget(*database_, NewTarget("tgt_1", "one")).ok()); }
-
-  std::vector<TargetInterval> TargetHistory() {
-    auto intervals = ReadTargetHistory(*database_, "tgt_1", {});
-    EXPECT_TRUE(intervals.ok()) << intervals.status();
-    return {intervals->rbegin(), intervals->rend()};
-  }
-  std::vector<DeploymentInterval> DeploymentHistory(const std::string& id) {
-    auto intervals = ReadDeploymentHistory(*database_, id, {});
-    EXPECT_TRUE(intervals.ok()) << intervals.status();
-    return {intervals->rbegin(), intervals->rend()};
-  }
-  template <typename Interval>
-  static std::vector<std::string> Spans(const std::vector<Interval>& intervals) {
-    std::vector<std::string> spans;
-    for (const Interval& interval : intervals) spans.push_back(Span(interval));
-    return spans;
-  }
-  template <typename Interval>
-  static void ExpectOrdered(const std::vector<Interval>& intervals) {
-    for (std::size_t i = 0; i < intervals.size(); ++i) {
-      EXPECT_LT(intervals[i].from, intervals[i].to.value_or(absl::InfiniteFuture())) << i;
-      if (i == 0) continue;
-      ASSERT_TRUE(intervals[i - 1].to) << i;
-      EXPECT_LE(*intervals[i - 1].to, intervals[i].from) << i;
-    }
-  }
-  absl::Status Transit(types::v1::TargetState state, absl::Time at, const std::string& reason = "",
-                       std::optional<absl::Time> last_seen = {}) {
-    return RecordTargetTransition(
-        *database_, {.target_id = "tgt_1", .state = state, .at = at, .reason = reason, .last_seen = last_seen});
-  }
-  absl::Status OpenSession(std::int64_t generation, std::int64_t counter, absl::Time at) {
-    return RecordSessionOpening(*database_, {.target_id = "tgt_1",
-                                             .secret_generation = generation,
-                                             .session_counter = counter,
-                                             .identity_warning = "",
-                                             .agent_version = "0.1.0",
-                                             .machine = {},
-                                             .at = at});
-  }
-  StoredTarget Load() {
-    auto targets = LoadTargets(*database_);
-    EXPECT_TRUE(targets.ok()) << targets.status();
-    EXPECT_EQ(targets->size(), 1U);
-    return targets->front();
-  }
-
-  TestDatabase database_;
-};
 
 // ---- targets
 
@@ -143,9 +81,13 @@ TEST_F(WritesTest, DeletionClosesTheHistoryInItsOwnTransaction) {
   ASSERT_TRUE(Transit(TARGET_STATE_CONNECTED, At(10)).ok());
   const auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(11));
   ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
+  ASSERT_TRUE(BeginSilence(*database_, "tgt_1", {.from = At(15), .reason = "silent"}).ok());
   ASSERT_TRUE(MarkTargetDeleted(*database_, "tgt_1", At(20)).ok());
-  EXPECT_THAT(Spans(TargetHistory()), ElementsAre("0-10", "10-20"));
-  EXPECT_THAT(Spans(DeploymentHistory(shop.deployment.id)), ElementsAre("11-20"));
+  EXPECT_THAT(TargetHistory(), ElementsAre("0-10 1 created", "10-20 2 "));
+  EXPECT_THAT(DeploymentHistory(), ElementsAre("11 5", "20 0"));
+  EXPECT_THAT(Silences(), ElementsAre("15-20 silent"));
+  ASSERT_TRUE(CloseTargetHistory(*database_, "tgt_1", At(30)).ok());
+  EXPECT_THAT(DeploymentHistory(), ElementsAre("11 5", "20 0")) << "it ends once";
 }
 
 TEST_F(WritesTest, WhatWasOnItsWayWhenTheTargetWasDeletedOpensNothing) {
@@ -153,19 +95,11 @@ TEST_F(WritesTest, WhatWasOnItsWayWhenTheTargetWasDeletedOpensNothing) {
   ASSERT_TRUE(Transit(TARGET_STATE_CONNECTED, At(19)).ok());
   const auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(19));
   ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
+  ASSERT_TRUE(BeginSilence(*database_, "tgt_1", {.from = At(19), .reason = ""}).ok());
   ASSERT_TRUE(CloseTargetHistory(*database_, "tgt_1", At(21)).ok());
-  EXPECT_THAT(Spans(TargetHistory()), ElementsAre("0-20"));
-  EXPECT_THAT(DeploymentHistory(shop.deployment.id), IsEmpty());
-}
-
-TEST_F(WritesTest, DeletedTargetKeepsItsHistory) {
-  ASSERT_TRUE(Transit(TARGET_STATE_CONNECTED, At(10)).ok());
-  ASSERT_TRUE(MarkTargetDeleted(*database_, "tgt_1", At(20)).ok());
-  const auto then = ReadFleetAt(*database_, At(15));
-  ASSERT_TRUE(then.ok());
-  ASSERT_EQ(then->targets.size(), 1U);
-  EXPECT_EQ(then->targets[0].interval.state, TARGET_STATE_CONNECTED);
-  EXPECT_THAT(ReadFleetAt(*database_, At(20))->targets, IsEmpty());
+  EXPECT_THAT(TargetHistory(), ElementsAre("0-20 1 created"));
+  EXPECT_THAT(DeploymentHistory(), IsEmpty());
+  EXPECT_THAT(Silences(), IsEmpty());
 }
 
 // ---- secrets and sessions
@@ -200,7 +134,7 @@ TEST_F(WritesTest, RotationAloneMakesTheTargetNotConnected) {
   ASSERT_TRUE(Transit(TARGET_STATE_CONNECTED, At(5)).ok());
   ASSERT_TRUE(RotateSecret(*database_, "tgt_1", HashSecret("new"), At(9)).ok());
   EXPECT_EQ(Load().open.state, TARGET_STATE_NOT_CONNECTED);
-  EXPECT_THAT(Spans(TargetHistory()), ElementsAre("0-5", "5-9", "9-..."));
+  EXPECT_THAT(TargetHistory(), ElementsAre("0-5 1 created", "5-9 2 ", "9-... 1 the target secret was rotated"));
 }
 
 TEST_F(WritesTest, RotationKeepsSixteenRetiredSecrets) {
@@ -292,153 +226,6 @@ TEST_F(WritesTest, ConnectCodesDoNotGrowWithoutBound) {
     ASSERT_EQ(FindConnectCode(*database_, HashSecret(std::to_string(i)), now).value_or("refused"), "tgt_1") << i;
   }
   EXPECT_EQ(database_.Number("SELECT count(*) FROM connect_codes"), kKeptConnectCodes);
-}
-
-// ---- history
-
-TEST_F(WritesTest, TargetTransitionsCloseAndOpenIntervals) {
-  ASSERT_TRUE(Transit(TARGET_STATE_CONNECTED, At(10), "came").ok());
-  ASSERT_TRUE(Transit(TARGET_STATE_STALE, At(70), "silent").ok());
-  const auto history = TargetHistory();
-  EXPECT_THAT(Spans(history), ElementsAre("0-10", "10-70", "70-..."));
-  EXPECT_EQ(history[1].state, TARGET_STATE_CONNECTED);
-  EXPECT_EQ(history[1].reason, "came");
-  EXPECT_EQ(Load().open.state, TARGET_STATE_STALE);
-}
-
-TEST_F(WritesTest, TransitionToTheSameStateOpensNothing) {
-  ASSERT_TRUE(Transit(TARGET_STATE_CONNECTED, At(10)).ok());
-  ASSERT_TRUE(Transit(TARGET_STATE_CONNECTED, At(20), "", At(20)).ok());
-  EXPECT_THAT(Spans(TargetHistory()), ElementsAre("0-10", "10-..."));
-  EXPECT_EQ(Load().last_seen, At(20));
-}
-
-TEST_F(WritesTest, TransitionWithoutASightKeepsTheLastOne) {
-  ASSERT_TRUE(Transit(TARGET_STATE_CONNECTED, At(20), "", At(19)).ok());
-  ASSERT_TRUE(Transit(TARGET_STATE_STALE, At(80)).ok());
-  EXPECT_EQ(Load().last_seen, At(19));
-}
-
-TEST_F(WritesTest, WallClockSetBackStillGivesOrderedTargetIntervals) {
-  for (const int second : {100, 50, 50, -1000, 60, 200}) {
-    ASSERT_TRUE(Transit(second % 100 == 0 ? TARGET_STATE_CONNECTED : TARGET_STATE_STALE, At(second)).ok());
-    ASSERT_TRUE(Transit(TARGET_STATE_NOT_CONNECTED, At(second)).ok());
-  }
-  const auto history = TargetHistory();
-  EXPECT_EQ(history.size(), 13U);
-  ExpectOrdered(history);
-  EXPECT_EQ(history.back().from, At(200) + absl::Microseconds(1));
-}
-
-TEST_F(WritesTest, DeploymentTransitionsCloseAndOpenIntervals) {
-  auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(10));
-  const std::string id = shop.deployment.id;
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  shop.deployment.open.status = DEPLOYMENT_STATUS_ERROR;
-  shop.deployment.open.from = At(20);
-  shop.deployment.open.message = "web exited with 1";
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  const auto history = DeploymentHistory(id);
-  EXPECT_THAT(Spans(history), ElementsAre("10-20", "20-..."));
-  EXPECT_EQ(history[1].message, "web exited with 1");
-  ASSERT_EQ(Load().deployments.size(), 1U);
-  EXPECT_EQ(Load().deployments[0].open.status, DEPLOYMENT_STATUS_ERROR);
-}
-
-TEST_F(WritesTest, NewVersionOrRevisionOpensAnInterval) {
-  auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(10));
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  shop.deployment.open.from = At(20);
-  shop.deployment.open.application_version = "2.0";
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  shop.deployment.open.from = At(30);
-  shop.deployment.open.revision = "r2";
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  EXPECT_THAT(Spans(DeploymentHistory(shop.deployment.id)), ElementsAre("10-20", "20-30", "30-..."));
-}
-
-TEST_F(WritesTest, NewWordingChangesTheOpenIntervalAlone) {
-  auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_ERROR, At(10), "restarted 3 times");
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  for (int i = 4; i < 10; ++i) {
-    shop.deployment.open.from = At(10 + i);
-    shop.deployment.open.message = "restarted " + std::to_string(i) + " times";
-    ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  }
-  const auto history = DeploymentHistory(shop.deployment.id);
-  EXPECT_THAT(Spans(history), ElementsAre("10-..."));
-  EXPECT_EQ(history[0].message, "restarted 9 times");
-}
-
-TEST_F(WritesTest, WallClockSetBackStillGivesOrderedDeploymentIntervals) {
-  auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(100));
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  for (const int second : {50, 40, 30, 200}) {
-    shop.deployment.open.from = At(second);
-    shop.deployment.open.revision = "r" + std::to_string(second);
-    ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  }
-  const auto history = DeploymentHistory(shop.deployment.id);
-  EXPECT_EQ(history.size(), 5U);
-  ExpectOrdered(history);
-  EXPECT_EQ(history.back().from, At(200));
-}
-
-// After an archived one came back with the clock set back, two intervals held at the same time.
-TEST_F(WritesTest, DeploymentThatReturnsAfterTheClockWasSetBackDoesNotOverlapItsPast) {
-  auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(40));
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  ASSERT_TRUE(ArchiveDeployment(*database_, shop.deployment.id, At(100)).ok());
-  shop.deployment.open.from = At(50);
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  EXPECT_THAT(Spans(DeploymentHistory(shop.deployment.id)), ElementsAre("40-100", "100-..."));
-}
-
-TEST_F(WritesTest, ArchivedDeploymentKeepsItsHistoryAndLosesItsChoices) {
-  auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(10));
-  const std::string id = shop.deployment.id;
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  ASSERT_TRUE(UpdateDeploymentChoices(*database_, id,
-                                      {.logs_enabled = false, .application = "Shop", .application_version = "9"})
-                  .ok());
-  ASSERT_TRUE(ArchiveDeployment(*database_, id, At(20)).ok());
-  EXPECT_THAT(Load().deployments, IsEmpty());
-  EXPECT_THAT(Spans(DeploymentHistory(id)), ElementsAre("10-20"));
-  EXPECT_EQ(ReasonOf(ReadDeploymentChoices(*database_, id).status()), "DEPLOYMENT_NOT_STORED");
-
-  shop.deployment.open.from = At(30);
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  ASSERT_EQ(Load().deployments.size(), 1U);
-  const StoredDeployment back = Load().deployments[0];
-  EXPECT_EQ(back.id, id);
-  EXPECT_TRUE(back.choices.logs_enabled);
-  EXPECT_FALSE(back.choices.application);
-  EXPECT_THAT(Spans(DeploymentHistory(id)), ElementsAre("10-20", "30-..."));
-}
-
-TEST_F(WritesTest, ReportsDoNotTouchWhatOperatorsChose) {
-  auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(10));
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  ASSERT_TRUE(UpdateDeploymentChoices(*database_, shop.deployment.id,
-                                      {.logs_enabled = false, .application = "Shop", .application_version = {}})
-                  .ok());
-  shop.deployment.open.status = DEPLOYMENT_STATUS_HEALTHY;
-  shop.deployment.open.from = At(20);
-  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
-  const auto choices = ReadDeploymentChoices(*database_, shop.deployment.id);
-  ASSERT_TRUE(choices.ok()) << choices.status();
-  EXPECT_FALSE(choices->logs_enabled);
-  EXPECT_EQ(choices->application, "Shop");
-  EXPECT_FALSE(choices->application_version);
-}
-
-TEST_F(WritesTest, TransitionOfAnUnknownTargetIsRefused) {
-  EXPECT_FALSE(
-      RecordDeploymentTransition(*database_, NewTransition("tgt_9", "shop", DEPLOYMENT_STATUS_RUNNING, At(1))).ok());
-  EXPECT_FALSE(RecordTargetTransition(
-                   *database_,
-                   {.target_id = "tgt_9", .state = TARGET_STATE_CONNECTED, .at = At(1), .reason = "", .last_seen = {}})
-                   .ok());
 }
 
 // ---- the hub itself

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/testing/temp_dir.h"
 #include "hub/store/schema.h"
@@ -27,7 +28,22 @@ class TestDatabase {
   sqlite::Database& operator*() { return *database_; }
   sqlite::Database* operator->() { return database_.get(); }
 
-  // The first column of the first row, for looks behind the functions.
+  // Every row, its columns joined by '|', NULL as "-"; for looks behind the functions.
+  std::vector<std::string> Rows(sqlite::Sql sql) {
+    std::vector<std::string> rows;
+    auto statement = database_->Prepare(sql);
+    if (!statement.ok()) std::abort();
+    while (statement->Step().value_or(false)) {
+      std::string& row = rows.emplace_back();
+      for (int column = 0; column < statement->Columns(); ++column) {
+        if (column > 0) row += '|';
+        row += statement->IsNull(column) ? "-" : statement->Text(column);
+      }
+    }
+    return rows;
+  }
+
+  // The first column of the first row.
   std::int64_t Number(sqlite::Sql sql) {
     auto statement = database_->Prepare(sql);
     if (!statement.ok() || !statement->Step().value_or(false)) std::abort();
@@ -52,6 +68,7 @@ inline StoredTarget NewTarget(const std::string& id, const std::string& name, co
   return target;
 }
 
+// As the live fleet tells it, of an agent that names no change; see Named.
 inline DeploymentTransition NewTransition(const std::string& target_id, const std::string& name,
                                           types::v1::DeploymentStatus status, absl::Time at,
                                           const std::string& message = "") {
@@ -64,8 +81,16 @@ inline DeploymentTransition NewTransition(const std::string& target_id, const st
   deployment.report.set_key("compose/" + name);
   deployment.report.set_name(name);
   deployment.report.set_status(status);
-  deployment.open = {
-      .status = status, .from = at, .to = {}, .message = message, .application_version = "1.0", .revision = "r1"};
+  deployment.report.set_message(message);
+  transition.change = {.at = at,
+                       .agent_time = {},
+                       .fact = {.status = status, .message = message, .application_version = "1.0", .revision = "r1"}};
+  return transition;
+}
+
+// The same change with the agent's name of it.
+inline DeploymentTransition Named(DeploymentTransition transition, absl::Time agent_time) {
+  transition.change->agent_time = agent_time;
   return transition;
 }
 
