@@ -10,8 +10,9 @@ packages_build=(
 packages_up=(curl jq)
 # Only where no Docker engine answers and we may start one of our own.
 packages_engine=(docker.io docker-compose busybox-static)
+packages_fault=(iproute2 iptables util-linux e2fsprogs faketime python3)
 packages_test=(
-  "${packages_up[@]}" "${packages_engine[@]}" prometheus iproute2 procps util-linux openssl shellcheck python3 python3-pytest
+  "${packages_up[@]}" "${packages_engine[@]}" "${packages_fault[@]}" prometheus procps openssl shellcheck python3-pytest
 )
 packages_lint=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev shellcheck systemd)
 packages_clang=(clang-14 libclang-rt-14-dev)
