@@ -21,7 +21,7 @@ inline constexpr std::size_t kMaxRecordBytes = 60 * 1024;
 struct LaneState {
   std::string epoch;
   v1::Lane lane = v1::LANE_UNSPECIFIED;
-  std::int64_t oldest_sequence = 0;  // still held
+  std::int64_t oldest_sequence = 0;  // still held; 0: nothing is
   std::int64_t last_sequence = 0;
   std::int64_t acked_sequence = 0;
 };

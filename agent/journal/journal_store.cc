@@ -119,7 +119,10 @@ absl::Status JournalStore::Resume(const std::vector<v1::LanePosition>& applied) 
   RETURN_IF_ERROR(transaction.Begin());
   for (const v1::LanePosition& position : applied) {
     const LaneName name{.ordinal = OrdinalOfEpoch(state_, position.epoch()), .lane = position.lane()};
-    if (name.ordinal != 0) RETURN_IF_ERROR(transaction.SetAcked(name, position.sequence()));
+    if (name.ordinal == 0) continue;
+    const std::int64_t acked = transaction.state().epochs.at(name.ordinal).lanes[IndexOf(name.lane)].acked;
+    RETURN_IF_ERROR(position.sequence() < acked ? transaction.SetBack(name, position.sequence())
+                                                : transaction.SetAcked(name, position.sequence()));
   }
   RETURN_IF_ERROR(transaction.TrimTail(TailLimit(), OrdinalOfEpoch(state_, options_.epoch)));
   return transaction.Commit();
@@ -130,7 +133,7 @@ std::vector<LaneState> JournalStore::Lanes() const {
   for (const auto& [ordinal, epoch] : state_.epochs) {
     for (const v1::Lane which : kLanes) {
       const JournalLane& lane = epoch.lanes[IndexOf(which)];
-      if (lane.empty()) continue;
+      if (lane.last == 0) continue;
       lanes.push_back({.epoch = epoch.name,
                        .lane = which,
                        .oldest_sequence = lane.oldest,

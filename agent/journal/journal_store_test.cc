@@ -121,18 +121,67 @@ TEST_F(JournalStoreTest, LogLinesLeaveTheTailFirst) {
   EXPECT_THAT(Keys(kFirstEpoch, kEvents), ElementsAre("a"));
 }
 
-TEST_F(JournalStoreTest, AnEpochThatHoldsNothingIsForgotten) {
+// A hub that was restored to before such an epoch's end was never told what it had lost.
+TEST_F(JournalStoreTest, EpochThatHoldsNothingIsToldToARestoredHub) {
   Open();
-  AppendTransition("a", 9000);
-  Ack(kFirstEpoch, kEvents, 1);
+  for (int i = 0; i < 3; ++i) AppendTransition("a", 9000);
+  Ack(kFirstEpoch, kEvents, 3);
   OpenAs(kSecondEpoch);
   for (int i = 0; i < 40; ++i) {
     AppendTransition(std::to_string(i), 9000);
     Ack(kSecondEpoch, kEvents, i + 1);
   }
-  EXPECT_THAT(store_->Lanes(), SizeIs(1));
   OpenAs("33333333333333333333333333333333");
-  EXPECT_THAT(store_->Lanes(), SizeIs(1));
+  EXPECT_EQ(Lane(kFirstEpoch, kEvents).oldest_sequence, 0);
+  EXPECT_EQ(Lane(kFirstEpoch, kEvents).last_sequence, 3);
+  v1::LanePosition position;
+  position.set_epoch(kFirstEpoch);
+  position.set_lane(kEvents);
+  position.set_sequence(1);
+  ASSERT_TRUE(store_->Resume({position}).ok());
+  EXPECT_THAT(Keys(kFirstEpoch, kEvents, 2), ElementsAre("NOT_KEPT 2-3"));
+  OpenAs("44444444444444444444444444444444");
+  EXPECT_EQ(Lane(kFirstEpoch, kEvents).acked_sequence, 1);
+  EXPECT_THAT(Keys(kFirstEpoch, kEvents, 2), ElementsAre("NOT_KEPT 2-3"));
+  EXPECT_EQ(Depth().dropped_total(), 0) << "the hub had them";
+  Ack(kFirstEpoch, kEvents, 3);
+  EXPECT_EQ(Depth().records(), 0);
+}
+
+TEST_F(JournalStoreTest, OldEpochsThatHoldNothingAreForgotten) {
+  for (std::size_t i = 1; i <= kMaxEmptyEpochs + 3; ++i) {
+    OpenAs(fmt::format("{:032x}", i));
+    AppendTransition("a", 9000);
+    Ack(options_.epoch, kEvents, 1);
+  }
+  OpenAs(kSecondEpoch);
+  for (int i = 0; i < 40; ++i) {
+    AppendTransition(std::to_string(i), 9000);
+    Ack(kSecondEpoch, kEvents, i + 1);
+  }
+  const std::vector<LaneState> lanes = store_->Lanes();
+  EXPECT_THAT(lanes, SizeIs(kMaxEmptyEpochs + 1));
+  EXPECT_EQ(lanes.front().epoch, fmt::format("{:032x}", 4));
+}
+
+TEST_F(JournalStoreTest, WhatIsNotKeptIsAGapWhenTheHubIsSetBack) {
+  Open();
+  for (int i = 1; i <= 60; ++i) {
+    AppendTransition(std::to_string(i), 9000);
+    Ack(kFirstEpoch, kEvents, i);
+  }
+  const std::int64_t oldest = Lane(kFirstEpoch, kEvents).oldest_sequence;
+  ASSERT_GT(oldest, 10);
+  v1::LanePosition position;
+  position.set_epoch(kFirstEpoch);
+  position.set_lane(kEvents);
+  position.set_sequence(5);
+  ASSERT_TRUE(store_->Resume({position}).ok());
+  Open();
+  const auto keys = Keys(kFirstEpoch, kEvents, 6);
+  EXPECT_EQ(keys.front(), fmt::format("NOT_KEPT 6-{}", oldest - 1));
+  EXPECT_EQ(keys.back(), "60");
+  EXPECT_EQ(Depth().dropped_total(), 0);
 }
 
 TEST_F(JournalStoreTest, AHubThatWasRestoredSetsItsPositionBack) {

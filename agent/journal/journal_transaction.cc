@@ -73,6 +73,19 @@ absl::Status JournalTransaction::AddRow(const JournalRow& row) {
   return absl::OkStatus();
 }
 
+absl::Status JournalTransaction::SetBack(LaneName name, std::int64_t sequence) {
+  const JournalLane& lane = LaneAt(name);
+  const std::int64_t held_from = lane.empty() ? lane.last + 1 : lane.oldest;
+  if (sequence + 1 < held_from) {
+    const Gap gap{.lane = name.lane,
+                  .first_sequence = std::max<std::int64_t>(sequence, 0) + 1,
+                  .last_sequence = held_from - 1,
+                  .reason = v1::GAP_REASON_NOT_KEPT};
+    RETURN_IF_ERROR(AddRow(MakeRow(name.ordinal, draft_.epochs[name.ordinal].name, EntryOf(gap))));
+  }
+  return SetAcked(name, sequence);
+}
+
 absl::Status JournalTransaction::DeleteRow(std::int64_t id) { return rows_.Delete(id, id); }
 
 absl::Status JournalTransaction::SetAcked(LaneName name, std::int64_t sequence) {
@@ -155,6 +168,8 @@ absl::Status JournalTransaction::DropEmptyEpochs(std::int64_t own) {
   for (const auto& [ordinal, epoch] : draft_.epochs) {
     if (ordinal != own && epoch.empty()) empty.push_back(ordinal);
   }
+  if (empty.size() <= kMaxEmptyEpochs) return absl::OkStatus();
+  empty.resize(empty.size() - kMaxEmptyEpochs);
   for (const std::int64_t ordinal : empty) RETURN_IF_ERROR(EraseEpoch(ordinal));
   return absl::OkStatus();
 }

@@ -17,6 +17,8 @@
 
 namespace muster::agent {
 
+inline constexpr std::size_t kMaxEmptyEpochs = 100;
+
 class JournalTransaction {
  public:
   // `state` must stay as it is until Commit, which replaces it.
@@ -45,8 +47,12 @@ class JournalTransaction {
 
   // Up to where the hub has the lane; brought between 0 and its last number.
   absl::Status SetAcked(LaneName name, std::int64_t sequence);
-  // Forgets acknowledged rows beyond `max_bytes`, and epochs but `own` that hold nothing any more.
+  // The hub has less than it once acknowledged. What is not held any more becomes a gap.
+  absl::Status SetBack(LaneName name, std::int64_t sequence);
+  // Forgets acknowledged rows beyond `max_bytes`.
   absl::Status TrimTail(std::int64_t max_bytes, std::int64_t own);
+  // Of the epochs that hold nothing any more the newest kMaxEmptyEpochs stay, with their last numbers: a hub that was
+  // restored from a backup must hear what it has lost. `own` stays in any case.
   absl::Status DropEmptyEpochs(std::int64_t own);
 
   // Moves the row that holds the number to the quarantine; a gap takes its place.

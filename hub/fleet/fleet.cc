@@ -96,6 +96,7 @@ std::variant<Fleet::SessionKey, Refusal> Fleet::OpenSession(const Admission& adm
                                    .id = std::move(session_id),
                                    .peer = std::move(peer),
                                    .handle = std::move(handle),
+                                   .run = admission.run,
                                    .start = now.wall,
                                    .hello_skew = admission.skew},
                                   admission.opening, now, events);
@@ -133,6 +134,7 @@ std::variant<BatchOrigin, Refusal> Fleet::AcceptBatch(const SessionKey& key, abs
   if (auto refusal = Check(key.slot->target, key)) return *std::move(refusal);
   return BatchOrigin{.target_id = key.slot->target.id(),
                      .secret_generation = key.generation,
+                     .run = key.slot->target.run(),
                      .arrived = now,
                      .skew = key.slot->target.ClockSkew()};
 }

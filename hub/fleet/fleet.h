@@ -47,6 +47,7 @@ class Fleet {
     std::shared_ptr<Slot> slot;
     std::int64_t generation = 0;
     SessionOpening opening;  // to be committed before OpenSession
+    absl::Time run = {};     // what committing it returned
     // The agent's clock minus the hub's, by Hello.
     absl::Duration skew;
     std::string target_name;

@@ -78,6 +78,15 @@ agent::v1::JournalDepth CleanJournal(const agent::v1::JournalDepth& raw) {
   return depth;
 }
 
+std::vector<agent::v1::LanePosition> ListedPositions(const agent::v1::Hello& hello) {
+  std::vector<agent::v1::LanePosition> listed;
+  for (const agent::v1::LanePosition& position : hello.journal_positions()) {
+    if (listed.size() >= kMaxListedPositions) break;
+    if (!position.epoch().empty() && position.epoch().size() <= kMaxEpochBytes) listed.push_back(position);
+  }
+  return listed;
+}
+
 types::v1::MachineFacts CleanMachine(const types::v1::MachineFacts& raw) {
   types::v1::MachineFacts machine = raw;
   machine.DiscardUnknownFields();

@@ -20,6 +20,17 @@ std::string Effective(const std::optional<std::string>& chosen, const std::strin
   return chosen.value_or(reported);
 }
 
+// In Hello's order, which is that of the runs; the last one is this run's.
+std::vector<std::string> EpochsOf(const agent::v1::Hello& hello) {
+  std::vector<std::string> epochs;
+  for (const agent::v1::LanePosition& position : ListedPositions(hello)) {
+    const bool is_new = epochs.empty() || epochs.back() != position.epoch();
+    if (is_new && position.epoch() != hello.journal_epoch()) epochs.push_back(position.epoch());
+  }
+  epochs.push_back(hello.journal_epoch().size() <= kMaxEpochBytes ? hello.journal_epoch() : "");
+  return epochs;
+}
+
 }  // namespace
 
 Refusal RotatedRefusal() {
@@ -62,6 +73,7 @@ SessionOpening Target::PrepareOpening(const agent::v1::Hello& hello, absl::Time 
                          .identity_warning = stored_.identity_warning,
                          .agent_version = CleanUtf8(hello.agent_version(), kMaxNameBytes),
                          .machine = CleanMachine(hello.machine()),
+                         .epochs = EpochsOf(hello),
                          .at = now};
   if (hello.session_counter() < stored_.confirmed_counter) {
     opening.identity_warning = fmt::format(
@@ -308,7 +320,7 @@ Target::Change Target::ChangeOf(const agent::v1::DeploymentState& report, const 
   return {
       // As it is stored, so that a restart does not change it.
       .at = absl::FromUnixMicros(absl::ToUnixMicros(at)),
-      .agent_time = told,
+      .name = ChangeName{.run = session_->run, .time = told},
       .renamed = !before.has_change_time() || FromProto(before.change_time()) != told,
   };
 }
@@ -397,7 +409,7 @@ void Target::Refresh(StoredDeployment& deployment, const Change& change, absl::T
   if (!changed && recorded.message == fact.message) return;
   recorded = std::move(fact);
   DeploymentTransition transition{.target_id = stored_.id, .deployment = deployment};
-  if (changed) transition.change = RecordedChange{.at = change.at, .agent_time = change.agent_time, .fact = recorded};
+  if (changed) transition.change = RecordedChange{.at = change.at, .name = change.name, .fact = recorded};
   events.push_back(std::move(transition));
 }
 

@@ -82,6 +82,7 @@ class Target {
     std::string id;
     std::string peer;
     std::shared_ptr<SessionHandle> handle;
+    absl::Time run = {};  // the agent's (hub/store/agent_runs.h)
     absl::Time start;
     // The agent's clock minus the hub's when Hello came; as good as the network was fast.
     absl::Duration hello_skew = absl::ZeroDuration();
@@ -109,6 +110,8 @@ class Target {
   absl::Duration ClockSkew() const;
   // What became of a batch of the target's journal. Counts only: what is shown as present comes from heartbeats alone.
   void NoteBatch(const BatchOutcome& outcome);
+  // The agent's run that has the session.
+  absl::Time run() const { return session_ ? session_->run : absl::Time(); }
   agent::v1::Settings SettingsForAgent() const;
 
   // ---- time
@@ -142,7 +145,7 @@ class Target {
   // Where a change comes from.
   struct Change {
     absl::Time at;
-    std::optional<absl::Time> agent_time = {};
+    std::optional<ChangeName> name = {};
     // The agent's name of it was not seen before, whatever else is new.
     bool renamed = false;
   };

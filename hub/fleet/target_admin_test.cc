@@ -68,9 +68,10 @@ class TargetAdminTest : public ::testing::Test {
     auto admitted = fleet_->Admit(TestHello(id, secret.Reveal()), clock_.Now());
     if (const auto* refusal = std::get_if<Refusal>(&admitted)) return FarewellReason_Name(refusal->reason);
     const auto& admission = std::get<Fleet::Admission>(admitted);
-    EXPECT_TRUE(store_->writer()
-                    .Run([&](sqlite::Database& database) { return RecordSessionOpening(database, admission.opening); })
-                    .ok());
+    EXPECT_TRUE(
+        store_->writer()
+            .Run([&](sqlite::Database& database) { return RecordSessionOpening(database, admission.opening).status(); })
+            .ok());
     auto opened = fleet_->OpenSession(admission, "ses_1", "192.0.2.1:1", handle_, clock_.Read());
     if (const auto* refusal = std::get_if<Refusal>(&opened)) return FarewellReason_Name(refusal->reason);
     key_ = std::get<Fleet::SessionKey>(opened);

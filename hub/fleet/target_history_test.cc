@@ -47,7 +47,7 @@ TEST_F(TargetTest, ChangesAreStoredWithTheAgentsNameAtTheHubsTime) {
   *beat.mutable_clock_skew() = ToProto(-absl::Hours(1));
   clock_.Advance(absl::Minutes(20));
   ASSERT_FALSE(Beat(beat));
-  EXPECT_EQ(last().agent_time, start - absl::Minutes(50));
+  EXPECT_EQ(last().name->time, start - absl::Minutes(50));
   EXPECT_EQ(last().at, start + absl::Minutes(10)) << "corrected, before this session";
   EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.from, start + absl::Minutes(10));
 
@@ -62,7 +62,7 @@ TEST_F(TargetTest, ChangesAreStoredWithTheAgentsNameAtTheHubsTime) {
   EXPECT_EQ(last().at, clock_.Now()) << "never after now";
   clock_.Advance(absl::Seconds(5));
   ASSERT_FALSE(Beat(SnapshotBeat(5, 5, {changed(start + absl::Hours(10), DEPLOYMENT_STATUS_RUNNING)})));
-  EXPECT_EQ(last().agent_time, start + absl::Hours(10)) << "it went and came back between two heartbeats";
+  EXPECT_EQ(last().name->time, start + absl::Hours(10)) << "it went and came back between two heartbeats";
 }
 
 TEST_F(TargetTest, HubsOwnJudgementsHaveNoName) {
@@ -73,12 +73,12 @@ TEST_F(TargetTest, HubsOwnJudgementsHaveNoName) {
   const std::string id = target_.Snapshot().deployments[0].id();
   clock_.Advance(absl::Seconds(5));
   target_.SetChoices(id, {.logs_enabled = true, .application = {}, .application_version = "9"}, clock_.Read(), events_);
-  EXPECT_FALSE(Of<DeploymentTransition>().back().change->agent_time);
+  EXPECT_FALSE(Of<DeploymentTransition>().back().change->name);
   EXPECT_EQ(Of<DeploymentTransition>().back().change->fact.application_version, "9");
   EXPECT_EQ(Of<DeploymentTransition>().back().change->at, clock_.Now());
   Connect(2);
   ASSERT_FALSE(Beat(SnapshotBeat(1, 2, {}), 2));
-  EXPECT_FALSE(Of<DeploymentTransition>().back().change->agent_time);
+  EXPECT_FALSE(Of<DeploymentTransition>().back().change->name);
   EXPECT_EQ(Of<DeploymentTransition>().back().change->fact.status, DEPLOYMENT_STATUS_ERROR);
 }
 

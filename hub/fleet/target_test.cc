@@ -165,7 +165,7 @@ TEST_F(TargetTest, StatusVersionAndRevisionChangesOpenIntervalsWordingDoesNot) {
   EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.from, clock_.Now());
   EXPECT_EQ(Of<DeploymentTransition>().back().deployment.open.application_version, "1.1");
   EXPECT_EQ(Of<DeploymentTransition>().back().change->at, clock_.Now());
-  EXPECT_FALSE(Of<DeploymentTransition>().back().change->agent_time) << "an agent that names no change";
+  EXPECT_FALSE(Of<DeploymentTransition>().back().change->name) << "an agent that names no change";
 }
 
 TEST_F(TargetTest, GoneDeploymentStaysUntilAnOperatorRemovesItAndReturnsWithItsId) {

@@ -9,6 +9,7 @@
 #include "common/status.h"
 #include "common/text.h"
 #include "common/time_format.h"
+#include "hub/fleet/report_check.h"
 
 namespace muster::hub {
 namespace {
@@ -33,16 +34,6 @@ SessionResponse FarewellFrame(const Refusal& refusal) {
   farewell->set_message(refusal.message);
   if (refusal.retry_after) *farewell->mutable_retry_after() = ToProto(*refusal.retry_after);
   return frame;
-}
-
-// What Hello tells of its journal, within bounds.
-std::vector<agent::v1::LanePosition> ListedPositions(const agent::v1::Hello& hello) {
-  std::vector<agent::v1::LanePosition> listed;
-  for (const agent::v1::LanePosition& position : hello.journal_positions()) {
-    if (listed.size() >= AgentSession::kMaxListedPositions) break;
-    if (!position.epoch().empty() && position.epoch().size() <= kMaxEpochBytes) listed.push_back(position);
-  }
-  return listed;
 }
 
 std::string_view ShortName(agent::v1::BatchRefusalReason reason) {
@@ -116,16 +107,18 @@ void AgentSession::OnHello(const agent::v1::Hello& hello) {
   }
   Fleet::Admission& admission = std::get<Fleet::Admission>(admitted);
   SessionOpening opening = admission.opening;
-  auto positions = std::make_shared<Positions>();
+  auto stored_opening = std::make_shared<StoredOpening>();
   deps_->writer->Submit(
       [opening = std::move(opening), listed = ListedPositions(hello),
-       positions](sqlite::Database& database) -> absl::Status {
-        RETURN_IF_ERROR(RecordSessionOpening(database, opening));
-        ASSIGN_OR_RETURN(*positions, ReadPositions(database, opening.target_id, listed));
+       stored_opening](sqlite::Database& database) -> absl::Status {
+        ASSIGN_OR_RETURN(stored_opening->run, RecordSessionOpening(database, opening));
+        ASSIGN_OR_RETURN(stored_opening->applied, ReadPositions(database, opening.target_id, listed));
         return absl::OkStatus();
       },
-      [self = shared_from_this(), positions, admission = std::move(admission)](const absl::Status& stored) {
-        self->OnOpeningStored(admission, *positions, stored);
+      [self = shared_from_this(), stored_opening,
+       admission = std::move(admission)](const absl::Status& stored) mutable {
+        admission.run = stored_opening->run;
+        self->OnOpeningStored(admission, stored_opening->applied, stored);
       });
 }
 

@@ -61,8 +61,6 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   // stall of the network.
   static constexpr int kMaxBeatsPerWindow = 150;
   static constexpr absl::Duration kBeatWindow = absl::Seconds(10);
-  // Epochs and lanes that Hello may list.
-  static constexpr int kMaxListedPositions = 1000;
   // With so many operations waiting for the writer no batch is taken: batches of 64 KiB would be 64 MiB, and operators
   // and sessions wait behind them.
   static constexpr std::size_t kMaxWriterQueue = 1000;
@@ -103,6 +101,11 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
 
   void OnHello(const agent::v1::Hello& hello);
   using Positions = std::vector<agent::v1::LanePosition>;
+  // What the store answers to an opening.
+  struct StoredOpening {
+    absl::Time run;
+    Positions applied;
+  };
   void OnOpeningStored(const Fleet::Admission& admission, const Positions& applied, const absl::Status& stored);
   void Welcome(const Fleet::Admission& admission, const Positions& applied, const std::string& session_id);
   void OnHeartbeat(const agent::v1::Heartbeat& heartbeat);

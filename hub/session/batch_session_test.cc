@@ -7,6 +7,7 @@
 
 #include "common/status.h"
 #include "common/time_format.h"
+#include "hub/fleet/report_check.h"
 #include "hub/session/batch_window.h"
 #include "hub/session/testing/agent_session_fixture.h"
 
@@ -289,11 +290,11 @@ TEST_F(BatchSessionTest, WelcomeTellsThePositionsOfTheListedEpochs) {
 TEST_F(BatchSessionTest, HelloMayListAThousandPositions) {
   agent::v1::Hello hello = TestHello("tgt_1", "mst_one");
   session_->OnFrame(Batch(1, 1, "last"));
-  for (int i = 0; i < AgentSession::kMaxListedPositions; ++i) {
+  for (int i = 0; i < kMaxListedPositions; ++i) {
     hello.add_journal_positions()->set_epoch("e" + std::to_string(i));
   }
   hello.add_journal_positions()->set_epoch("last");
-  hello.mutable_journal_positions(AgentSession::kMaxListedPositions)->set_lane(agent::v1::LANE_EVENTS);
+  hello.mutable_journal_positions(kMaxListedPositions)->set_lane(agent::v1::LANE_EVENTS);
   auto sink = std::make_shared<FakeSink>();
   auto session = NewSession(sink);
   SendHello(*session, hello);

@@ -83,11 +83,12 @@ absl::Status LoadDeploymentsAt(sqlite::Database& database, absl::Time at, const 
                                std::vector<DeploymentAt>& deployments) {
   ASSIGN_OR_RETURN(
       sqlite::Statement s,
-      database.Prepare("SELECT d.id, d.target_id, d.report, c.at_us, c.agent_us, c.status, c.message,"
-                       " c.application_version, c.revision FROM deployments d"
-                       " CROSS JOIN deployment_changes c ON c.rowid=(SELECT rowid FROM deployment_changes"
-                       " WHERE deployment_id=d.id AND at_us<=?1 ORDER BY at_us DESC, agent_us DESC LIMIT 1)"
-                       " WHERE d.archived_us IS NULL OR d.archived_us>?1"));
+      database.Prepare(
+          "SELECT d.id, d.target_id, d.report, c.at_us, c.agent_us, c.status, c.message,"
+          " c.application_version, c.revision FROM deployments d"
+          " CROSS JOIN deployment_changes c ON c.rowid=(SELECT rowid FROM deployment_changes"
+          " WHERE deployment_id=d.id AND at_us<=?1 ORDER BY at_us DESC, run_us DESC, agent_us DESC LIMIT 1)"
+          " WHERE d.archived_us IS NULL OR d.archived_us>?1"));
   s.Bind(1, at);
   return EachRow(s, [&](const sqlite::Statement& row) {
     const auto it = then.index.find(row.Text(1));

@@ -138,13 +138,14 @@ TEST(FleetAt, LooksFactsUpByIndex) {
       plan("EXPLAIN QUERY PLAN SELECT 1 FROM targets t CROSS JOIN presence p ON p.target_id=t.id AND p.from_us<=?2 AND"
            " p.from_us>=coalesce((SELECT max(from_us) FROM presence WHERE target_id=t.id AND from_us<=?1), ?1)"),
       plan("EXPLAIN QUERY PLAN SELECT 1 FROM deployments d CROSS JOIN deployment_changes c ON c.rowid=(SELECT rowid"
-           " FROM deployment_changes WHERE deployment_id=d.id AND at_us<=?1 ORDER BY at_us DESC, agent_us DESC LIMIT "
+           " FROM deployment_changes WHERE deployment_id=d.id AND at_us<=?1 ORDER BY at_us DESC, run_us DESC, agent_us "
+           "DESC LIMIT "
            "1)"),
       plan("EXPLAIN QUERY PLAN SELECT at_us FROM deployment_changes WHERE deployment_id=?1 AND at_us<?2 ORDER BY at_us"
            " DESC LIMIT 1 OFFSET ?3"),
       plan("EXPLAIN QUERY PLAN SELECT message FROM deployment_changes WHERE deployment_id=?1 AND at_us<?3 AND at_us>="
            "coalesce((SELECT max(at_us) FROM deployment_changes WHERE deployment_id=?1 AND at_us<=?2), ?2)"
-           " ORDER BY at_us, agent_us")};
+           " ORDER BY at_us, run_us, agent_us")};
   for (const std::string& text : plans) {
     EXPECT_THAT(text, HasSubstr("SEARCH"));
     for (const char* history : {"SCAN target_intervals", "SCAN i", "SCAN presence", "SCAN p", "SCAN deployment_changes",

@@ -91,9 +91,10 @@ absl::StatusOr<std::vector<DeploymentChange>> LoadChanges(sqlite::Database& data
                                                           const TimeSpan& span) {
   ASSIGN_OR_RETURN(
       sqlite::Statement s,
-      database.Prepare("SELECT at_us, agent_us, status, message, application_version, revision FROM deployment_changes"
-                       " WHERE deployment_id=?1 AND at_us<?3 AND at_us>=coalesce((SELECT max(at_us)"
-                       " FROM deployment_changes WHERE deployment_id=?1 AND at_us<=?2), ?2) ORDER BY at_us, agent_us"));
+      database.Prepare(
+          "SELECT at_us, agent_us, status, message, application_version, revision FROM deployment_changes"
+          " WHERE deployment_id=?1 AND at_us<?3 AND at_us>=coalesce((SELECT max(at_us)"
+          " FROM deployment_changes WHERE deployment_id=?1 AND at_us<=?2), ?2) ORDER BY at_us, run_us, agent_us"));
   s.Bind(1, deployment.deployment_id).Bind(2, span.from).Bind(3, span.to);
   std::vector<DeploymentChange> changes;
   RETURN_IF_ERROR(EachRow(s, [&](const sqlite::Statement& row) { changes.push_back(ChangeRow(row, 0)); }));

@@ -224,7 +224,7 @@ TEST_F(WritesTest, DeploymentThatAJournalEndedIsShownUntilTheFleetHearsOfIt) {
   ASSERT_TRUE(
       RecordDeploymentTransition(*database_, NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(10))).ok());
   ASSERT_TRUE(database_
-                  ->Execute("INSERT INTO deployment_changes SELECT deployment_id, at_us+1, 7, 0, '', '', ''"
+                  ->Execute("INSERT INTO deployment_changes SELECT deployment_id, at_us+1, 7, 7, 0, '', '', ''"
                             " FROM deployment_changes")
                   .ok());
   const StoredDeployment shop = Load().deployments.at(0);

@@ -18,6 +18,7 @@ using ::testing::IsEmpty;
 using types::v1::DEPLOYMENT_STATUS_ERROR;
 using types::v1::DEPLOYMENT_STATUS_HEALTHY;
 using types::v1::DEPLOYMENT_STATUS_RUNNING;
+using types::v1::DeploymentStatus;
 
 // ---- times
 
@@ -125,15 +126,77 @@ TEST_F(ApplyBatchTest, LateBatchDoesNotTurnChangesAround) {
   EXPECT_THAT(History(), ElementsAre("11.0|3", "11.0|6"));
 }
 
-// There the hub's times are right.
-TEST_F(ApplyBatchTest, ClockThatWasSetBackDoesNotMoveChanges) {
+// The agent's clock was set back between two runs: the changes of the later one stood before those of the run before.
+TEST_F(ApplyBatchTest, LaterRunComesLaterWhateverItsClockSays) {
+  for (const double step : {5, 3600}) {
+    ASSERT_TRUE(database_->Execute("BEGIN").ok());
+    ASSERT_TRUE(RecordDeploymentTransition(
+                    *database_, Named(NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_HEALTHY, At(11)), At(11 + step)))
+                    .ok());
+    origin_.run = Run("e2", 15);
+    Record after = Change(12, DEPLOYMENT_STATUS_ERROR);
+    *after.mutable_age() = ToProto(absl::Seconds(980));
+    Apply(Batch(1, {after}, "e2"));
+    ASSERT_TRUE(
+        RecordDeploymentTransition(
+            *database_, Named(NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(30)), At(13), origin_.run))
+            .ok());
+    EXPECT_THAT(History(), ElementsAre("11.0|6", "20.0|3", "30.0|5")) << step;
+    ASSERT_TRUE(database_->Execute("ROLLBACK").ok());
+  }
+}
+
+// Replayed without an age after a reboot: by the wrong clock it would stand behind what is heard now.
+TEST_F(ApplyBatchTest, RecordsOfTheRunBeforeComeBeforeWhatIsHeardNow) {
+  origin_.run = Run("e2", 15);
+  ASSERT_TRUE(
+      RecordDeploymentTransition(
+          *database_, Named(NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(20)), At(20), origin_.run))
+          .ok());
+  Apply(Batch(1, {Change(25, DEPLOYMENT_STATUS_ERROR)}));
+  EXPECT_THAT(History(), ElementsAre("20.0|3", "20.0|5"));
+}
+
+TEST_F(ApplyBatchTest, RunThatBeginsTellsNothingTwice) {
+  Apply(Batch(1, {Change(10, DEPLOYMENT_STATUS_RUNNING)}));
+  origin_.run = Run("e2", 15);
+  EXPECT_EQ(Apply(Batch(1, {Change(10, DEPLOYMENT_STATUS_RUNNING)}, "e2")).applied, 1);
+  EXPECT_THAT(History(), ElementsAre("10.0|5"));
+  Apply(Batch(2, {Change(16, DEPLOYMENT_STATUS_ERROR)}, "e2"));
+  EXPECT_THAT(History(), ElementsAre("10.0|5", "16.0|3"));
+}
+
+// Two machines with one identity take turns: history follows whoever is heard, and a restart shows one of them whole.
+TEST_F(ApplyBatchTest, CopiesOfAMachineTakeTurns) {
+  const absl::Time copy = Run("e2", 15);
+  const auto tell = [&](DeploymentStatus status, double second, double changed, absl::Time run,
+                        const std::string& message) {
+    auto told = Named(NewTransition("tgt_1", "shop", status, At(second), message), At(changed), run);
+    *told.deployment.report.mutable_change_time() = ToProto(At(changed));
+    ASSERT_TRUE(RecordDeploymentTransition(*database_, told).ok());
+  };
+  tell(DEPLOYMENT_STATUS_RUNNING, 10, 10, origin_.run, "original");
+  tell(DEPLOYMENT_STATUS_ERROR, 20, 20, copy, "copy");
+  tell(DEPLOYMENT_STATUS_RUNNING, 30, 10, origin_.run, "original");
+  tell(DEPLOYMENT_STATUS_ERROR, 40, 20, copy, "copy");
+  EXPECT_THAT(History(), ElementsAre("10.0|5", "20.0|3", "30.0|5", "40.0|3"));
+  const auto targets = LoadTargets(*database_);
+  ASSERT_TRUE(targets.ok()) << targets.status();
+  const StoredDeployment& shop = targets->front().deployments.at(0);
+  EXPECT_EQ(shop.open.status, DEPLOYMENT_STATUS_ERROR);
+  EXPECT_EQ(shop.open.message, "copy");
+}
+
+// While a copy of the machine had the session the rest of a run was replayed, and stood before what it had told itself.
+TEST_F(ApplyBatchTest, OrderHoldsWithinARunWhateverCopiesTell) {
+  const absl::Time copy = Run("e2", 15);
   ASSERT_TRUE(RecordDeploymentTransition(
-                  *database_, Named(NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_HEALTHY, At(11)), At(3611)))
+                  *database_, Named(NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_ERROR, At(20)), At(20), copy))
                   .ok());
-  Record after = Change(20, DEPLOYMENT_STATUS_ERROR);
-  *after.mutable_age() = ToProto(absl::Seconds(800));
-  Apply(Batch(1, {after}));
-  EXPECT_THAT(History(), ElementsAre("11.0|6", "200.0|3"));
+  Apply(Batch(1, {Change(30, DEPLOYMENT_STATUS_RUNNING)}));
+  origin_.run = copy;
+  Apply(Batch(2, {Change(31, DEPLOYMENT_STATUS_HEALTHY)}));
+  EXPECT_THAT(History(), ElementsAre("20.0|3", "30.0|5", "30.0|6"));
 }
 
 // After a restart the hub showed the status of the newest record beside the message of an older report.

@@ -11,7 +11,8 @@
 #include "common/status.h"
 #include "common/text.h"
 #include "common/time_format.h"
-#include "hub/store/change_order.h"
+#include "hub/store/agent_runs.h"
+#include "hub/store/change_rows.h"
 #include "hub/store/records.h"
 
 namespace muster::hub {
@@ -122,6 +123,7 @@ class Application {
   absl::StatusOr<BatchOutcome> Run() {
     RETURN_IF_ERROR(CheckTarget());
     RETURN_IF_ERROR(ReadPosition());
+    ASSIGN_OR_RETURN(run_, EnsureAgentRun(database_, origin_.target_id, batch_.epoch(), origin_.arrived));
     if (batch_.first_sequence() > outcome_.position + 1) {
       outcome_.expected = outcome_.position + 1;
       return outcome_;
@@ -165,6 +167,8 @@ class Application {
   const RecordBatch& batch_;
   BatchOutcome outcome_;
   absl::Time created_;
+  // Of the batch's epoch.
+  absl::Time run_;
   // Time of the last record of this lane.
   absl::Time last_at_ = absl::InfinitePast();
   // Of the batch's last record.
@@ -306,18 +310,10 @@ absl::Status Application::ApplyTransition(const Record& record, absl::Time at) {
     known->stored = true;
   }
   const absl::Time agent_time = FromProto(told.has_change_time() ? told.change_time() : record.observed_at());
-  ASSIGN_OR_RETURN(at, TimeInOrder(database_, known->id, agent_time, at));
   const DeploymentFact fact = FactOf(record.transition(), known->chosen_version);
-  return RunBound(database_,
-                  "INSERT OR IGNORE INTO deployment_changes(deployment_id, at_us, agent_us, status, message,"
-                  " application_version, revision) VALUES(?,?,?,?,?,?,?)",
-                  [&](sqlite::Statement& s) {
-                    s.Bind(1, known->id)
-                        .Bind(2, at)
-                        .Bind(3, kDedupes ? std::optional(agent_time) : std::nullopt)
-                        .Bind(4, fact.status);
-                    s.Bind(5, fact.message).Bind(6, fact.application_version).Bind(7, fact.revision);
-                  });
+  if (!kDedupes) return StoreJudgement(database_, known->id, at, fact);
+  const ChangeName name{.run = run_, .time = agent_time};
+  return StoreAgentChange(database_, known->id, name, at, fact, run_ == origin_.run).status();
 }
 
 absl::Status Application::ApplyPresence(const PresenceRecord& presence, absl::Time at) {

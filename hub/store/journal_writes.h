@@ -33,6 +33,8 @@ struct BatchOrigin {
   std::string target_id;
   // Of the secret that the session's Hello showed.
   std::int64_t secret_generation = 1;
+  // The agent's run that has the session (agent_runs.h).
+  absl::Time run;
   absl::Time arrived;
   // The agent's clock minus the hub's.
   absl::Duration skew;

@@ -100,13 +100,13 @@ void RestoreOpen(StoredDeployment& d, const StoredTarget& target, const Deployme
   d.open.message = target.silence->reason;
 }
 
-// A record of the journal may be newer than the last report that the live fleet had stored: status and message are then
-// the record's, and what else the report says of that moment is not known.
-void FollowJournal(const sqlite::Statement& s, agent::v1::DeploymentState* report) {
+// History may know of a change that is newer than the last report which the live fleet had stored: status and message
+// are then the change's, and what else the report says of that moment is not known.
+void FollowHistory(const sqlite::Statement& s, agent::v1::DeploymentState* report) {
   const auto status = static_cast<types::v1::DeploymentStatus>(s.Int(9));
   const std::optional<absl::Time> changed = s.OptionalTime(14);
   if (!changed || status == types::v1::DEPLOYMENT_STATUS_UNSPECIFIED || !report->has_change_time()) return;
-  if (*changed <= FromProto(report->change_time())) return;
+  if (*changed == FromProto(report->change_time()) && status == report->status()) return;
   report->set_status(status);
   report->set_message(s.Text(13));
   *report->mutable_change_time() = ToProto(*changed);
@@ -120,7 +120,7 @@ absl::Status LoadDeployments(sqlite::Database& database, const TargetIndex& inde
                                     " d.application, d.application_version, d.report, c.status, c.at_us,"
                                     " c.application_version, c.revision, c.message, c.agent_us FROM deployments d"
                                     " LEFT JOIN deployment_changes c ON c.rowid=(SELECT rowid FROM deployment_changes"
-                                    " WHERE deployment_id=d.id ORDER BY at_us DESC, agent_us DESC LIMIT 1)"
+                                    " WHERE deployment_id=d.id ORDER BY at_us DESC, run_us DESC, agent_us DESC LIMIT 1)"
                                     " WHERE d.archived_us IS NULL"));
   while (true) {
     ASSIGN_OR_RETURN(const bool row, s.Step());
@@ -137,7 +137,7 @@ absl::Status LoadDeployments(sqlite::Database& database, const TargetIndex& inde
     if (!s.IsNull(7)) d.choices.application_version = s.Text(7);
     d.report.ParseFromString(s.Text(8));
     if (!s.IsNull(9)) {
-      FollowJournal(s, &d.report);
+      FollowHistory(s, &d.report);
       DeploymentFact fact{.status = static_cast<types::v1::DeploymentStatus>(s.Int(9)),
                           .message = d.report.message(),
                           .application_version = s.Text(11),

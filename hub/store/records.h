@@ -65,11 +65,17 @@ struct DeploymentFact {
   std::string revision;
 };
 
+// Names a change that an agent told, and says where it stands among the others of its deployment.
+struct ChangeName {
+  absl::Time run;   // the agent's run, by its number (hub/store/agent_runs.h)
+  absl::Time time;  // change_time, by the agent's clock; it rises within a run
+};
+
 // A row of history: from `at` on this is so, until the next one.
 struct RecordedChange {
   absl::Time at;
-  // change_time of the agent's clock, which names the change; absent: the hub's own judgement.
-  std::optional<absl::Time> agent_time;
+  // Absent: the hub's own judgement.
+  std::optional<ChangeName> name;
   DeploymentFact fact;
 };
 

@@ -78,9 +78,15 @@ absl::Status HistoryTrim::TrimTarget(sqlite::Database& database) {
       Delete(database,
              "DELETE FROM poisoned_records WHERE (target_id, epoch, lane, sequence) IN (SELECT target_id, epoch, lane,"
              " sequence FROM poisoned_records WHERE target_id=?1 AND noted_us<=?2 LIMIT ?3)"));
+  // An agent asks for what it was told, however long ago: positions and runs stay as long as their target.
+  RETURN_IF_ERROR(
+      Delete(database,
+             "DELETE FROM journal_positions WHERE (target_id, epoch, lane) IN (SELECT p.target_id, p.epoch, p.lane"
+             " FROM journal_positions p JOIN targets t ON t.id=p.target_id WHERE t.id=?1 AND t.deleted_us<=?2"
+             " LIMIT ?3)"));
   return Delete(database,
-                "DELETE FROM journal_positions WHERE (target_id, epoch, lane) IN (SELECT target_id, epoch, lane"
-                " FROM journal_positions WHERE target_id=?1 AND touched_us<=?2 LIMIT ?3)");
+                "DELETE FROM agent_runs WHERE (target_id, epoch) IN (SELECT r.target_id, r.epoch FROM agent_runs r"
+                " JOIN targets t ON t.id=r.target_id WHERE t.id=?1 AND t.deleted_us<=?2 LIMIT ?3)");
 }
 
 absl::Status HistoryTrim::TrimDeployment(sqlite::Database& database) {

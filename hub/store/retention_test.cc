@@ -94,19 +94,24 @@ TEST_F(HistoryTrimTest, ForgetsWhatJournalsLeft) {
   presence->mutable_observed_at()->set_seconds(absl::ToUnixSeconds(At(10)));
   presence->mutable_presence()->mutable_from()->set_seconds(absl::ToUnixSeconds(At(5)));
   presence->mutable_presence()->mutable_to()->set_seconds(absl::ToUnixSeconds(At(10)));
-  ASSERT_TRUE(
-      ApplyBatch(*database_, {.target_id = "tgt_1", .secret_generation = 1, .arrived = At(20), .skew = {}}, batch)
-          .ok());
+  ASSERT_TRUE(ApplyBatch(*database_,
+                         {.target_id = "tgt_1", .secret_generation = 1, .run = {}, .arrived = At(20), .skew = {}},
+                         batch)
+                  .ok());
   const auto left = [&] {
     return database_.Number(
         "SELECT (SELECT count(*) FROM presence)+(SELECT count(*) FROM journal_gaps)"
-        "+(SELECT count(*) FROM poisoned_records)+(SELECT count(*) FROM journal_positions)");
+        "+(SELECT count(*) FROM poisoned_records)+(SELECT count(*) FROM journal_positions)"
+        "+(SELECT count(*) FROM agent_runs)");
   };
   Trim(At(9));
-  EXPECT_EQ(left(), 4);
+  EXPECT_EQ(left(), 5);
   Trim(At(20));
+  EXPECT_EQ(left(), 2) << "position and run are asked for as long as there is a target";
+  EXPECT_EQ(deleted_, 3);
+  ASSERT_TRUE(MarkTargetDeleted(*database_, "tgt_1", At(30)).ok());
+  Trim(At(30));
   EXPECT_EQ(left(), 0);
-  EXPECT_EQ(deleted_, 4);
 }
 
 TEST_F(HistoryTrimTest, TakesAThousandRowsAStep) {

@@ -131,7 +131,8 @@ constexpr sqlite::Sql kVersion2 = R"sql(
 CREATE TABLE deployment_changes(
   deployment_id TEXT NOT NULL REFERENCES deployments(id),
   at_us INTEGER NOT NULL,
-  -- change_time of the agent's clock; NULL: the hub's own judgement.
+  -- The agent's run (agent_runs) and change_time by the agent's clock; NULL: the hub's own judgement.
+  run_us INTEGER,
   agent_us INTEGER,
   -- UNSPECIFIED (0): from here on there was no such deployment. Never STALE: silences tell.
   status INTEGER NOT NULL,
@@ -139,10 +140,10 @@ CREATE TABLE deployment_changes(
   application_version TEXT NOT NULL,
   revision TEXT NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX deployment_changes_named ON deployment_changes(deployment_id, agent_us, status);
+CREATE UNIQUE INDEX deployment_changes_named ON deployment_changes(deployment_id, run_us, agent_us, status);
 -- The last change of a deployment: the greatest of these. A judgement of the hub comes before a change of the agent that
 -- has the same time.
-CREATE INDEX deployment_changes_by_time ON deployment_changes(deployment_id, at_us, agent_us);
+CREATE INDEX deployment_changes_by_time ON deployment_changes(deployment_id, at_us, run_us, agent_us);
 
 INSERT INTO deployment_changes(deployment_id, at_us, status, message, application_version, revision)
   SELECT deployment_id, from_us, status, message, application_version, revision FROM deployment_intervals
@@ -179,6 +180,14 @@ CREATE TABLE presence(
   to_us INTEGER NOT NULL,
   deployments_observed INTEGER NOT NULL,
   PRIMARY KEY(target_id, from_us)
+) STRICT, WITHOUT ROWID;
+
+-- One row per journal epoch: its number, which is when the hub first heard of it and rises from run to run.
+CREATE TABLE agent_runs(
+  target_id TEXT NOT NULL REFERENCES targets(id),
+  epoch TEXT NOT NULL,
+  run_us INTEGER NOT NULL,
+  PRIMARY KEY(target_id, epoch)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE journal_positions(

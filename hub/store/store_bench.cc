@@ -118,12 +118,13 @@ double ThroughTheWriter(Store& store) {
     }
     store.writer().Submit(
         [&sent](sqlite::Database& database) -> absl::Status {
-          ASSIGN_OR_RETURN(
-              const BatchOutcome outcome,
-              ApplyBatch(
-                  database,
-                  {.target_id = sent.target_id, .secret_generation = 1, .arrived = kStart + absl::Hours(1), .skew = {}},
-                  sent.batch));
+          ASSIGN_OR_RETURN(const BatchOutcome outcome, ApplyBatch(database,
+                                                                  {.target_id = sent.target_id,
+                                                                   .secret_generation = 1,
+                                                                   .run = {},
+                                                                   .arrived = kStart + absl::Hours(1),
+                                                                   .skew = {}},
+                                                                  sent.batch));
           if (outcome.applied != kRecordsPerBatch) return absl::InternalError("not all was applied");
           return absl::OkStatus();
         },
@@ -173,8 +174,8 @@ class PlainSqlite {
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=OFF;"
         "PRAGMA cache_size=-16384");
     Must(sqlite3_prepare_v2(handle_,
-                            "INSERT OR IGNORE INTO deployment_changes(deployment_id, at_us, agent_us, status, message,"
-                            " application_version, revision) VALUES(?,?,?,?,?,?,?)",
+                            "INSERT OR IGNORE INTO deployment_changes(deployment_id, at_us, run_us, agent_us, status,"
+                            " message, application_version, revision) VALUES(?,?,?,?,?,?,?,?)",
                             -1, &change_, nullptr));
     Must(sqlite3_prepare_v2(handle_,
                             "INSERT INTO journal_positions(target_id, epoch, lane, sequence, at_us, touched_us)"
@@ -197,11 +198,12 @@ class PlainSqlite {
     for (const Row& row : rows) {
       Text(change_, 1, row.deployment_id);
       sqlite3_bind_int64(change_, 2, row.at_us);
-      sqlite3_bind_int64(change_, 3, row.agent_us);
-      sqlite3_bind_int(change_, 4, row.status);
-      Text(change_, 5, row.state->message());
-      Text(change_, 6, row.state->application_version());
-      Text(change_, 7, row.state->revision());
+      sqlite3_bind_int64(change_, 3, absl::ToUnixMicros(kStart));
+      sqlite3_bind_int64(change_, 4, row.agent_us);
+      sqlite3_bind_int(change_, 5, row.status);
+      Text(change_, 6, row.state->message());
+      Text(change_, 7, row.state->application_version());
+      Text(change_, 8, row.state->revision());
       Step(change_);
     }
     Text(position_, 1, sent.target_id);

@@ -6,7 +6,8 @@
 #include <cstring>
 
 #include "common/status.h"
-#include "hub/store/change_order.h"
+#include "hub/store/agent_runs.h"
+#include "hub/store/change_rows.h"
 
 namespace muster::hub {
 namespace {
@@ -74,66 +75,18 @@ absl::Status UpsertDeployment(sqlite::Database& database, const DeploymentTransi
                   });
 }
 
-// The last change of a deployment, which the next one follows.
-struct LastChange {
-  absl::Time at = absl::InfinitePast();
-  std::optional<absl::Time> agent_time;
-  int status = 0;
-  std::string application_version;
-  std::string revision;
-};
-
-absl::StatusOr<std::optional<LastChange>> ReadLastChange(sqlite::Database& database, std::string_view deployment_id) {
-  ASSIGN_OR_RETURN(sqlite::Statement s,
-                   database.Prepare("SELECT at_us, agent_us, status, application_version, revision FROM"
-                                    " deployment_changes WHERE deployment_id=? ORDER BY at_us DESC, agent_us DESC"
-                                    " LIMIT 1"));
-  ASSIGN_OR_RETURN(const bool row, s.Bind(1, deployment_id).Step());
-  if (!row) return std::nullopt;
-  return LastChange{.at = s.Time(0),
-                    .agent_time = s.OptionalTime(1),
-                    .status = s.Int(2),
-                    .application_version = s.Text(3),
-                    .revision = s.Text(4)};
-}
-
-bool Says(const LastChange& last, const DeploymentFact& fact) {
-  return last.status == fact.status && last.application_version == fact.application_version &&
-         last.revision == fact.revision;
-}
-
-// Never before what the hub knew already: its own judgements follow everything, an agent's change follows the hub's
-// judgements and the agent's earlier changes.
-absl::Time TimeBehind(const std::optional<LastChange>& last, const RecordedChange& change) {
-  if (!last) return change.at;
-  if (!change.agent_time || !last->agent_time) return std::max(change.at, last->at + absl::Microseconds(1));
-  return *change.agent_time > *last->agent_time ? std::max(change.at, last->at) : change.at;
-}
-
-// True: stored. False: its name is there already.
-absl::StatusOr<bool> InsertChange(sqlite::Database& database, std::string_view deployment_id, absl::Time at,
-                                  const std::optional<absl::Time>& agent_time, const DeploymentFact& fact) {
-  RETURN_IF_ERROR(RunBound(database,
-                           "INSERT OR IGNORE INTO deployment_changes(deployment_id, at_us, agent_us, status, message,"
-                           " application_version, revision) VALUES(?,?,?,?,?,?,?)",
-                           [&](sqlite::Statement& s) {
-                             s.Bind(1, deployment_id).Bind(2, at).Bind(3, agent_time).Bind(4, fact.status);
-                             s.Bind(5, fact.message).Bind(6, fact.application_version).Bind(7, fact.revision);
-                           }));
-  return database.Changes() > 0;
-}
-
 absl::Status RecordChange(sqlite::Database& database, std::string_view deployment_id, const RecordedChange& change) {
   ASSIGN_OR_RETURN(const std::optional<LastChange> last, ReadLastChange(database, deployment_id));
-  absl::Time at = TimeBehind(last, change);
-  if (last && last->agent_time && change.agent_time) {
-    ASSIGN_OR_RETURN(at, TimeInOrder(database, deployment_id, *change.agent_time, at));
-  }
-  ASSIGN_OR_RETURN(const bool stored, InsertChange(database, deployment_id, at, change.agent_time, change.fact));
-  // The journal told it first, at its time, but a judgement of the hub has hidden it since: what is heard now counts.
-  const bool hidden = !stored && last && !last->agent_time && !Says(*last, change.fact);
-  if (!hidden) return absl::OkStatus();
-  return InsertChange(database, deployment_id, at, std::nullopt, change.fact).status();
+  // The hub's judgements follow everything that it knew, and what it hears follows its judgements.
+  const bool follows_judgement = last && (!change.name || !last->name);
+  const absl::Time at = follows_judgement ? std::max(change.at, last->at + absl::Microseconds(1)) : change.at;
+  if (!change.name) return StoreJudgement(database, deployment_id, at, change.fact);
+  ASSIGN_OR_RETURN(const bool stored, StoreAgentChange(database, deployment_id, *change.name, at, change.fact, true));
+  // The journal told it first, at its time, but a judgement of the hub or a copy of the machine has hidden it since:
+  // what is heard now counts.
+  const bool is_hidden = !stored && last && (!last->name || last->name->run != change.name->run);
+  if (!is_hidden || SaysTheSame(last->fact, change.fact)) return absl::OkStatus();
+  return StoreJudgement(database, deployment_id, std::max(change.at, last->at + absl::Microseconds(1)), change.fact);
 }
 
 void HashPart(std::string& bytes, std::string_view part) {
@@ -256,7 +209,7 @@ absl::StatusOr<std::string> FindConnectCode(sqlite::Database& database, const Se
   return statement.Text(0);
 }
 
-absl::Status RecordSessionOpening(sqlite::Database& database, const SessionOpening& o) {
+absl::StatusOr<absl::Time> RecordSessionOpening(sqlite::Database& database, const SessionOpening& o) {
   const std::string machine = o.machine.SerializeAsString();
   RETURN_IF_ERROR(RunBound(database,
                            "UPDATE targets SET session_counter=max(session_counter, ?2), identity_warning=?3,"
@@ -267,9 +220,14 @@ absl::Status RecordSessionOpening(sqlite::Database& database, const SessionOpeni
                              s.Bind(4, o.agent_version).BindBlob(5, machine.data(), machine.size()).Bind(6, o.at);
                              s.Bind(7, o.secret_generation);
                            }));
-  if (database.Changes() == 0) return absl::OkStatus();
-  return RunBound(database, "UPDATE connect_codes SET void_us=?2 WHERE target_id=?1 AND void_us IS NULL",
-                  [&](sqlite::Statement& s) { s.Bind(1, o.target_id).Bind(2, o.at); });
+  absl::Time run = o.at;
+  if (database.Changes() == 0) return run;
+  RETURN_IF_ERROR(RunBound(database, "UPDATE connect_codes SET void_us=?2 WHERE target_id=?1 AND void_us IS NULL",
+                           [&](sqlite::Statement& s) { s.Bind(1, o.target_id).Bind(2, o.at); }));
+  for (const std::string& epoch : o.epochs) {
+    ASSIGN_OR_RETURN(run, EnsureAgentRun(database, o.target_id, epoch, o.at));
+  }
+  return run;
 }
 
 absl::Status ConfirmSessionCounter(sqlite::Database& database, std::string_view target_id, std::int64_t counter) {
@@ -310,7 +268,7 @@ absl::Status CloseTargetHistory(sqlite::Database& database, std::string_view tar
                   "INSERT INTO deployment_changes(deployment_id, at_us, status, message, application_version, revision)"
                   " SELECT d.id, max(?2, c.at_us+1), 0, '', '', '' FROM deployments d CROSS JOIN deployment_changes c"
                   " ON c.rowid=(SELECT rowid FROM deployment_changes WHERE deployment_id=d.id"
-                  " ORDER BY at_us DESC, agent_us DESC LIMIT 1) WHERE d.target_id=?1 AND c.status<>0",
+                  " ORDER BY at_us DESC, run_us DESC, agent_us DESC LIMIT 1) WHERE d.target_id=?1 AND c.status<>0",
                   [&](sqlite::Statement& s) { s.Bind(1, target_id).Bind(2, at); });
 }
 
@@ -346,9 +304,8 @@ absl::Status RecordDeploymentTransition(sqlite::Database& database, const Deploy
 absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view deployment_id, absl::Time at) {
   ASSIGN_OR_RETURN(const std::optional<LastChange> last, ReadLastChange(database, deployment_id));
   // What was never stored has no history that could end.
-  if (last && last->status != types::v1::DEPLOYMENT_STATUS_UNSPECIFIED) {
-    const RecordedChange none{.at = at, .agent_time = {}, .fact = {}};
-    RETURN_IF_ERROR(InsertChange(database, deployment_id, TimeBehind(last, none), {}, none.fact).status());
+  if (last && last->fact.status != types::v1::DEPLOYMENT_STATUS_UNSPECIFIED) {
+    RETURN_IF_ERROR(StoreJudgement(database, deployment_id, std::max(at, last->at + absl::Microseconds(1)), {}));
   }
   return RunBound(
       database,

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -50,11 +51,14 @@ struct SessionOpening {
   std::string identity_warning;
   std::string agent_version;
   types::v1::MachineFacts machine;
+  // Journal epochs of the agent's runs, oldest first; the last one is of the run that opens the session.
+  std::vector<std::string> epochs;
   absl::Time at;
 };
-// Keeps the counter and the facts, and voids the target's connect code. Leaves no trace when the secret was rotated or
+// Keeps the counter, the facts and the runs, and voids the target's connect code. Returns the number of the run that
+// opens the session (agent_runs.h). Leaves no trace when the secret was rotated or
 // the target deleted since Hello: that session will be refused, and the new connect code must stay good.
-absl::Status RecordSessionOpening(sqlite::Database& database, const SessionOpening& opening);
+absl::StatusOr<absl::Time> RecordSessionOpening(sqlite::Database& database, const SessionOpening& opening);
 // The agent is known to hold this counter: one older is a clone or a disk rolled back.
 absl::Status ConfirmSessionCounter(sqlite::Database& database, std::string_view target_id, std::int64_t counter);
 
@@ -86,7 +90,7 @@ struct DeploymentTransition {
   std::optional<RecordedChange> change = {};
 };
 // Creates the deployment at its first transition and brings back an archived one. A change whose name (deployment,
-// agent_time, status) is there already, because the journal told it first, is not stored again.
+// run, agent's time, status) is there already, because the journal told it first, is not stored again.
 absl::Status RecordDeploymentTransition(sqlite::Database& database, const DeploymentTransition& transition);
 // Its history stays, what operators chose for it goes.
 absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view deployment_id, absl::Time at);

@@ -112,6 +112,7 @@ TEST_F(WritesTest, RotationRetiresTheSecretAndStartsTheCountersAnew) {
                                                 .identity_warning = "a copy",
                                                 .agent_version = "0.1.0",
                                                 .machine = {},
+                                                .epochs = {},
                                                 .at = At(5)})
                   .ok());
   ASSERT_TRUE(ConfirmSessionCounter(*database_, "tgt_1", 7).ok());
@@ -154,6 +155,7 @@ TEST_F(WritesTest, SessionOpeningIsKept) {
                          .identity_warning = "two machines",
                          .agent_version = "0.2.0",
                          .machine = {},
+                         .epochs = {},
                          .at = At(30)};
   opening.machine.set_hostname("host-1");
   ASSERT_TRUE(RecordSessionOpening(*database_, opening).ok());

@@ -117,7 +117,7 @@ class Load {
     store_->writer().Submit(
         [this, first, outcome](sqlite::Database& database) -> absl::Status {
           const hub::BatchOrigin origin{
-              .target_id = kTarget, .secret_generation = 1, .arrived = Clock::System()->Now(), .skew = {}};
+              .target_id = kTarget, .secret_generation = 1, .run = {}, .arrived = Clock::System()->Now(), .skew = {}};
           ASSIGN_OR_RETURN(*outcome, ApplyBatch(database, origin, MakeBatch(epoch_, first)));
           return absl::OkStatus();
         },

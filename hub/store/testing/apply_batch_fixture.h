@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/time_format.h"
+#include "hub/store/agent_runs.h"
 #include "hub/store/journal_writes.h"
 #include "hub/store/reads.h"
 #include "hub/store/testing/test_database.h"
@@ -84,7 +85,14 @@ class ApplyBatchTest : public ::testing::Test {
   ApplyBatchTest() {
     EXPECT_TRUE(InsertTarget(*database_, NewTarget("tgt_1", "one")).ok());
     origin_.target_id = "tgt_1";
+    origin_.run = Run("e1", 0);
     origin_.arrived = At(1000);
+  }
+  // The agent's run with this epoch is first heard of.
+  absl::Time Run(const std::string& epoch, double second) {
+    const auto run = EnsureAgentRun(*database_, "tgt_1", epoch, At(second));
+    EXPECT_TRUE(run.ok()) << run.status();
+    return run.value_or(absl::InfinitePast());
   }
   BatchOutcome Apply(const agent::v1::RecordBatch& batch) {
     EXPECT_EQ(FindBatchDefect(batch), "");
@@ -103,7 +111,7 @@ class ApplyBatchTest : public ::testing::Test {
   // "second status": the rows of history, in their order.
   std::vector<std::string> History() {
     return database_.Rows(
-        "SELECT (at_us-1800000000000000)/1000000.0, status FROM deployment_changes ORDER BY at_us, agent_us");
+        "SELECT (at_us-1800000000000000)/1000000.0, status FROM deployment_changes ORDER BY at_us, run_us, agent_us");
   }
   std::int64_t ChangeRows() { return database_.Number("SELECT count(*) FROM deployment_changes"); }
   // from|to|observed, in seconds.

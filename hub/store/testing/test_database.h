@@ -83,14 +83,14 @@ inline DeploymentTransition NewTransition(const std::string& target_id, const st
   deployment.report.set_status(status);
   deployment.report.set_message(message);
   transition.change = {.at = at,
-                       .agent_time = {},
+                       .name = {},
                        .fact = {.status = status, .message = message, .application_version = "1.0", .revision = "r1"}};
   return transition;
 }
 
-// The same change with the agent's name of it.
-inline DeploymentTransition Named(DeploymentTransition transition, absl::Time agent_time) {
-  transition.change->agent_time = agent_time;
+// The same change with the agent's name of it, told by the run that began at the tests' zero unless another is given.
+inline DeploymentTransition Named(DeploymentTransition transition, absl::Time agent_time, absl::Time run = kTestEpoch) {
+  transition.change->name = ChangeName{.run = run, .time = agent_time};
   return transition;
 }
 

@@ -31,7 +31,7 @@ class WritesTest : public ::testing::Test {
   std::vector<std::string> DeploymentHistory() {
     return database_.Rows(
         "SELECT ((at_us-1800000000000000)/1000000) || ' ' || status FROM deployment_changes"
-        " ORDER BY at_us, agent_us");
+        " ORDER BY at_us, run_us, agent_us");
   }
   std::vector<std::string> Silences() {
     return database_.Rows(
@@ -51,7 +51,9 @@ class WritesTest : public ::testing::Test {
                                              .identity_warning = "",
                                              .agent_version = "0.1.0",
                                              .machine = {},
-                                             .at = at});
+                                             .epochs = {},
+                                             .at = at})
+        .status();
   }
   StoredTarget Load() {
     auto targets = LoadTargets(*database_);

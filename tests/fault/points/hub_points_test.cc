@@ -148,7 +148,7 @@ class HubWorkload {
     store.writer().Submit(
         [epoch, first, outcome](sqlite::Database& database) -> absl::Status {
           const hub::BatchOrigin origin{
-              .target_id = kTarget, .secret_generation = 1, .arrived = HappenedAt(epoch, 900), .skew = {}};
+              .target_id = kTarget, .secret_generation = 1, .run = {}, .arrived = HappenedAt(epoch, 900), .skew = {}};
           ASSIGN_OR_RETURN(*outcome, ApplyBatch(database, origin, MakeBatch(epoch, first)));
           return absl::OkStatus();
         },
@@ -180,8 +180,8 @@ class HubWorkload {
     const auto position = ReadPosition(database, epoch);
     if (!position.ok()) return position.status().ToString();
     if (*position < acked) return fmt::format("position {}, {} were acknowledged", *position, acked);
-    auto rows =
-        database.Prepare("SELECT message FROM deployment_changes WHERE message LIKE ? ORDER BY at_us, agent_us");
+    auto rows = database.Prepare(
+        "SELECT message FROM deployment_changes WHERE message LIKE ? ORDER BY at_us, run_us, agent_us");
     if (!rows.ok()) return rows.status().ToString();
     const std::string pattern = epoch + " %";
     rows->Bind(1, pattern);
