@@ -110,6 +110,27 @@ TEST_F(JournalDamageTest, ADamagedPageCostsItsRecordsAndTheFileIsSetAside) {
   CheckThatItWorks();
 }
 
+// SQLite refuses such a file as a whole; without its lanes nobody knew that the end was missing.
+TEST_F(JournalDamageTest, AFileThatWasCutOffTellsWhatIsMissing) {
+  Fill();
+  const std::string whole = Content();
+  for (const std::size_t size : {whole.size() / 2 + 100, whole.size() - 1, whole.size() * 9 / 10}) {
+    SCOPED_TRACE(size);
+    Replace(whole.substr(0, size));
+    std::filesystem::remove(options_.path + ".damaged");
+    OpenAs("33333333333333333333333333333333");
+    const int held = CheckAll();
+    EXPECT_GT(held, 200);
+    EXPECT_LT(held, 800);
+    for (const char* epoch : {kFirstEpoch, kSecondEpoch}) {
+      for (const v1::Lane lane : {v1::LANE_EVENTS, v1::LANE_LOGS}) EXPECT_EQ(Lane(epoch, lane).last_sequence, 200);
+    }
+    EXPECT_EQ(Depth().dropped_total(), 800 - held);
+    CheckThatItWorks();
+    Close();
+  }
+}
+
 TEST_F(JournalDamageTest, WhateverPageIsDamagedTheAgentStarts) {
   Fill();
   const std::string whole = Content();

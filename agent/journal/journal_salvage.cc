@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -23,6 +26,8 @@ namespace {
 
 // Of the new file, between two commits.
 constexpr int kRowsPerCommit = 1000;
+// Damaged places that are stepped over; then the rest is taken from the pages.
+constexpr int kMaxProbes = 1000;
 
 std::string NewPath(const std::string& path) { return path + ".salvage"; }
 bool Exists(const std::string& path) {
@@ -184,19 +189,24 @@ absl::Status Copy::CopyQuarantine() {
 absl::StatusOr<bool> Copy::CopyRecords() {
   JournalRows old_rows(from_);
   std::int64_t next = kFirstRowId;
-  while (true) {
+  for (int probes = 0; probes < kMaxProbes; ++probes) {
+    // A damaged tree may show rows that were not asked for, and the same ones for ever.
     std::int64_t last = next - 1;
+    bool is_in_order = true;
     const absl::Status read = old_rows.ForEach(next, kLastRowId, [&](const JournalRow& row) {
+      is_in_order = row.id > last;
+      if (!is_in_order) return false;
       last = row.id;
       return Keep(row);
     });
     RETURN_IF_ERROR(written_);
-    if (read.ok()) return next == kFirstRowId;
+    if (read.ok() && is_in_order) return next == kFirstRowId;
     // A damaged page: go on behind it.
     const std::optional<std::int64_t> behind = ProbeBehind(last);
     if (!behind.has_value()) return false;
     next = *behind;
   }
+  return false;
 }
 
 std::optional<std::int64_t> Copy::ProbeBehind(std::int64_t id) {
@@ -225,12 +235,32 @@ bool Copy::Keep(const JournalRow& row) {
   return written_.ok();
 }
 
+// SQLite reads nothing of a file that is shorter than its header says. With zeros in place of its end it reads what is
+// before: above all how far the lanes went, without which nobody would know what is missing.
+void RestoreLength(const std::string& path) {
+  constexpr std::size_t kHeaderBytes = 100;
+  constexpr std::size_t kPageCountAt = 28;
+  std::array<unsigned char, kHeaderBytes> header{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(reinterpret_cast<char*>(header.data()), header.size())) return;
+  std::uint64_t pages = 0;
+  for (std::size_t i = 0; i < 4; ++i) pages = pages << 8 | header[kPageCountAt + i];
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  const std::uintmax_t wanted = pages * kJournalPageBytes;
+  // A length that is far from the real one is damaged too.
+  constexpr std::uintmax_t kSmall = std::uintmax_t{64} << 20;
+  if (error || size >= wanted || wanted > std::max(16 * size, kSmall)) return;
+  std::filesystem::resize_file(path, wanted, error);
+}
+
 // How many records it has.
 absl::StatusOr<std::int64_t> BuildNew(const std::string& path, const std::string& vfs) {
   RemoveFiles(NewPath(path));
   ASSIGN_OR_RETURN(const std::unique_ptr<sqlite::Database> to,
                    sqlite::Database::Open(NewPath(path), sqlite::OpenMode::kWriter, vfs));
   RETURN_IF_ERROR(JournalRows(to.get()).CreateTables());
+  RestoreLength(path);
   const auto from = sqlite::Database::Open(path, sqlite::OpenMode::kWriter, vfs);
   Copy copy(to.get());
   bool is_complete = false;
