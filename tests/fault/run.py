@@ -44,6 +44,8 @@ def in_room(words):
         return scenarios.run(rest[0], int(rest[1]), KEEP)
     if kind == "power-cuts":
         return power_cuts.run(rest[0], int(rest[1]), int(rest[2]))
+    if kind == "outage":
+        return scenarios.run_long_outage(int(rest[0]), int(rest[1]), KEEP)
     return negative.run(rest[0], int(rest[1]))
 
 
@@ -110,6 +112,12 @@ def run_scenarios(options, names):
     return totals.failed == 0
 
 
+def run_outage(options):
+    result = run_in_room("outage", str(options.outage), str(options.seed), timeout=options.outage + ROUND_TIMEOUT_S)
+    show(f"outage of {options.outage} s", result)
+    return not result["problems"]
+
+
 def run_power_cuts(options):
     """Both sides; each must lose nothing that it acknowledged."""
     good = True
@@ -146,6 +154,7 @@ def main():
     parser.add_argument("--scenario")
     parser.add_argument("--scenarios", action="store_true")
     parser.add_argument("--power-cuts", type=int)
+    parser.add_argument("--outage", type=int, help="the hub is away for so many seconds")
     parser.add_argument("--negative-controls", action="store_true")
     parser.add_argument("--answer", help=argparse.SUPPRESS)
     parser.add_argument("--in-room", nargs="+", help=argparse.SUPPRESS)
@@ -159,6 +168,8 @@ def main():
     if options.scenarios or options.scenario:
         from lab import scenarios
         good = run_scenarios(options, [options.scenario] if options.scenario else list(scenarios.ALL))
+    elif options.outage:
+        good = run_outage(options)
     elif options.power_cuts:
         good = run_power_cuts(options)
     elif options.negative_controls:

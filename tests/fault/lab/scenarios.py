@@ -214,6 +214,10 @@ def maintenant_113_replay_beside_live(lab):
     until("there is a backlog", lambda: host.journal_file_bytes() > 8 * MIB, 60, every=0.2)
     host.wire.set(to_far=1, to_near=1)
     lab.room.hub.wait_connected(host.name, 20)
+    _expect_live_beside_backlog(lab, host)
+
+
+def _expect_live_beside_backlog(lab, host):
     run = host.oracle.read().epochs[-1][:8]
     until("live state comes", lambda: _newest_shown(lab, run) > 0, 20)
     for _ in range(5):
@@ -277,6 +281,21 @@ def acks_lost_batches_sent_again(lab):
         time.sleep(1)
 
 
+def long_outage(lab, seconds):
+    """The hub is away, and everything that happened meanwhile is in its history afterwards."""
+    lab.begin(hosts=2, rate=20, journal_bytes=64 * MIB, disk_megabytes=160, message_bytes=150)
+    lab.count()
+    lab.room.hub.process.kill()
+    time.sleep(seconds)
+    lab.room.ensure_hub()
+    lab.experiment.hub_away_s = seconds + 1
+    for host in lab.hosts:
+        # A hub that was killed still shows them connected; a session is news. Agents come back within 30 s.
+        until(f"{host.name} is back", lambda name=host.name: lab.room.hub.target(name).get("session"), 60, every=0.02)
+    _expect_live_beside_backlog(lab, lab.hosts[0])
+    lab.checks_times = True
+
+
 ALL = {function.__name__: function for function in (
     otel_48635_start_of_outage, otel_50102_unsynced_queue, otel_requeue_at_start, otel_12711_batch_in_memory,
     otel_35899_corrupt_queue_file, vector_17644_mid_file_corruption, vector_25570_power_cut_in_deletion,
@@ -334,9 +353,16 @@ class Lab:
 
 
 def run(name, seed, keep=None, hub_binary=None):
-    lab = Lab(seed, hub_binary)
+    return _run(name, ALL[name], Lab(seed, hub_binary), keep)
+
+
+def run_long_outage(seconds, seed, keep):
+    return _run("long_outage", lambda lab: long_outage(lab, seconds), Lab(seed, None), keep)
+
+
+def _run(name, do, lab, keep):
     try:
-        ALL[name](lab)
+        do(lab)
         lab.experiment.faults_end()
         lab.experiment.converge()
         lab.experiment.drain()
