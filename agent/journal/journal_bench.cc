@@ -1,7 +1,8 @@
 // What the journal costs the host: processor time and memory at 100 records a second, four commits a second, beside a
 // loop of plain SQLite that inserts the same bytes. Time is the process's processor time (all threads, system time
 // included); the share of a core is what 100 records of it take a second. Memory is what the process grew by since its
-// start, its own apart from pages of programs and libraries: ask for one benchmark at a time with --benchmark_filter to know whose it is.
+// start, its own apart from pages of programs and libraries: ask for one benchmark at a time with --benchmark_filter to
+// know whose it is.
 #include <benchmark/benchmark.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
