@@ -82,10 +82,9 @@ absl::Status RecordChange(sqlite::Database& database, std::string_view deploymen
   const absl::Time at = follows_judgement ? std::max(change.at, last->at + absl::Microseconds(1)) : change.at;
   if (!change.name) return StoreJudgement(database, deployment_id, at, change.fact);
   ASSIGN_OR_RETURN(const bool stored, StoreAgentChange(database, deployment_id, *change.name, at, change.fact, true));
-  // The journal told it first, at its time, but a judgement of the hub or a copy of the machine has hidden it since:
-  // what is heard now counts.
-  const bool is_hidden = !stored && last && (!last->name || last->name->run != change.name->run);
-  if (!is_hidden || SaysTheSame(last->fact, change.fact)) return absl::OkStatus();
+  // The journal told it first, at its time, but a judgement of the hub has hidden it since: what is heard now counts.
+  const bool is_hidden = !stored && last && !last->name && !SaysTheSame(last->fact, change.fact);
+  if (!is_hidden) return absl::OkStatus();
   return StoreJudgement(database, deployment_id, std::max(change.at, last->at + absl::Microseconds(1)), change.fact);
 }
 
