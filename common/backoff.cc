@@ -10,8 +10,8 @@ namespace muster {
 Backoff::Backoff(Options options, std::function<double()> uniform)
     : options_(options), uniform_(std::move(uniform)), ceiling_(options.initial) {}
 
-absl::Duration Backoff::Next() {
-  const absl::Duration delay = ceiling_ * uniform_();
+absl::Duration Backoff::Next(absl::Duration at_most) {
+  const absl::Duration delay = std::min(ceiling_, std::max(at_most, options_.initial)) * uniform_();
   ceiling_ = std::min(ceiling_ * 2, options_.maximum);
   return delay;
 }

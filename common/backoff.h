@@ -18,8 +18,9 @@ class Backoff {
   // `uniform` returns a number in [0, 1).
   Backoff(Options options, std::function<double()> uniform);
 
-  // The delay before the next attempt; raises the ceiling.
-  absl::Duration Next();
+  // The delay before the next attempt; raises the ceiling. `at_most` lowers the ceiling this once, but not below the
+  // initial one.
+  absl::Duration Next(absl::Duration at_most = absl::InfiniteDuration());
   // After a stable session.
   void Reset();
 

@@ -11,6 +11,14 @@ TEST(Backoff, DoublesItsCeilingUpToTheMaximum) {
   for (double seconds : expected) EXPECT_EQ(backoff.Next(), absl::Seconds(seconds));
 }
 
+TEST(Backoff, LowersTheCeilingOnce) {
+  Backoff backoff({}, [] { return 1.0; });
+  EXPECT_EQ(backoff.Next(absl::ZeroDuration()), absl::Seconds(1)) << "not below the first";
+  EXPECT_EQ(backoff.Next(absl::Seconds(9)), absl::Seconds(2));
+  EXPECT_EQ(backoff.Next(absl::Seconds(3)), absl::Seconds(3));
+  EXPECT_EQ(backoff.Next(), absl::Seconds(8));
+}
+
 TEST(Backoff, StartsAgainAfterReset) {
   Backoff backoff({}, [] { return 1.0; });
   backoff.Next();

@@ -57,6 +57,7 @@ SessionLogic::SessionLogic(Options options, HostView host, std::function<double(
       session_counter_(options.session_counter) {}
 
 void SessionLogic::Start(Moment now) {
+  unstable_since_ = now.monotonic;
   fault_.emplace().set_message("the agent has just started and has not seen the deployments yet");
   *fault_->mutable_since() = ToProto(now.wall);
   Connect(now);
@@ -342,8 +343,12 @@ void SessionLogic::FailForProtocol(const std::string& why, Moment now) {
 
 absl::Duration SessionLogic::BackoffDelay(Moment now) {
   const bool stable = phase_ == Phase::kWelcomed && now.monotonic - session_.welcomed_at >= kStableSession;
-  if (stable) backoff_.Reset();
-  return std::max(kMinReconnectDelay, backoff_.Next());
+  if (stable) {
+    backoff_.Reset();
+    unstable_since_ = now.monotonic;
+  }
+  // A hub that was away for seconds is not left waiting for a minute.
+  return std::max(kMinReconnectDelay, backoff_.Next((now.monotonic - unstable_since_) / 2));
 }
 
 void SessionLogic::LogFailure(log::Level level, const std::string& message, absl::Duration repeat_after,

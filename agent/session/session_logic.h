@@ -187,6 +187,8 @@ class SessionLogic {
 
   Secret secret_;
   Backoff backoff_;
+  // Since the end of the last stable session, or the start.
+  Instant unstable_since_;
   Phase phase_ = Phase::kWaiting;
   Session session_;
   Replay replay_;
