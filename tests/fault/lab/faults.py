@@ -217,6 +217,8 @@ class HubDiskFull(Fault):
     duration = (1, 4)
 
     def begin(self):
+        # A hub that is killed then comes back with what it could store.
+        self.room.history_may_go_back = True
         self.room.hub_disk.fill()
 
     def end(self):

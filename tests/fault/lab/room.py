@@ -31,7 +31,7 @@ class Room:
         self.dir = Path("/mnt")
         run(["mount", "-t", "tmpfs", "tmpfs", self.dir])
         self.fakes_clocks = fakes_clocks
-        # Somebody restored an older copy: what is shown may be older for a moment.
+        # Somebody restored an older copy, or the disk was full: what is shown may be older for a moment.
         self.history_may_go_back = False
         self.hub_clock_was_set = False
         self.hosts = []
