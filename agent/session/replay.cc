@@ -80,6 +80,7 @@ std::vector<v1::LanePosition> Replay::Begin(const std::vector<v1::LanePosition>&
   paced_until_ = Instant();
   batch_bytes_ = kFirstBatchBytes;
   window_ = 1;
+  round_trip_ = absl::InfiniteDuration();
   for (Cursor& cursor : cursors_) {
     cursor.in_flight.clear();
     cursor.is_rewinding = cursor.is_stopped = false;
@@ -132,6 +133,8 @@ const Replay::Cursor* Replay::NextOf(v1::Lane lane) const {
 Instant Replay::BlockedUntil(v1::Lane lane) const {
   return std::max(read_blocked_until_, ControlOf(lane).blocked_until);
 }
+
+void Replay::NoteRoundTrip(absl::Duration took) { round_trip_ = std::min(round_trip_, took); }
 
 std::optional<ReadRequest> Replay::NextRead(Moment now) {
   if (asked_.has_value() || ready_.has_value() || InFlightCount() >= window_) return std::nullopt;
@@ -196,10 +199,11 @@ std::optional<v1::BatchAck> Replay::OnAck(const v1::BatchAck& ack, Moment now) {
 }
 
 void Replay::Adapt(absl::Duration ack_took) {
-  if (ack_took > kSlowAck) {
+  const absl::Duration queued = round_trip_ == absl::InfiniteDuration() ? ack_took : ack_took - round_trip_;
+  if (queued > kLongQueue) {
     batch_bytes_ = std::max(kMinBatchBytes, batch_bytes_ / 2);
     window_ = 1;
-  } else if (ack_took < kFastAck) {
+  } else if (queued < kShortQueue) {
     batch_bytes_ = std::min(kMaxBatchBytes, batch_bytes_ * 2);
     window_ = std::min(kMaxUnackedBatches, window_ + 1);
   }

@@ -23,8 +23,10 @@ inline constexpr int kMaxUnackedBatches = 4;
 // Heartbeats queue behind what the transport took: on a slow line batches shrink to what it moves in a second or two.
 inline constexpr std::size_t kFirstBatchBytes = 16 * 1024;
 inline constexpr std::size_t kMinBatchBytes = 4 * 1024;
-inline constexpr absl::Duration kFastAck = absl::Milliseconds(500);
-inline constexpr absl::Duration kSlowAck = absl::Seconds(2);
+// How much longer an ack may take than a heartbeat's round trip without replay: so long a heartbeat waits behind
+// batches.
+inline constexpr absl::Duration kShortQueue = absl::Milliseconds(250);
+inline constexpr absl::Duration kLongQueue = absl::Milliseconds(750);
 // A backlog of 256 MiB takes some four minutes.
 inline constexpr std::int64_t kReplayBytesPerSecond = 1024 * 1024;
 // How long a journal that could not be read is left alone.
@@ -46,6 +48,9 @@ class Replay {
   // A session begins. Lanes that its Hello listed go on behind what Welcome says, the others behind what was
   // acknowledged. Returns the positions of the former, for the journal to know.
   std::vector<v1::LanePosition> Begin(const std::vector<v1::LanePosition>& listed, const v1::Welcome& welcome);
+
+  // A heartbeat's, which may have queued behind batches: the shortest of the session counts.
+  void NoteRoundTrip(absl::Duration took);
 
   // The next batch to ask the journal for; one at a time, OnRecords follows.
   std::optional<ReadRequest> NextRead(Moment now);
@@ -102,6 +107,7 @@ class Replay {
   Instant paced_until_;
   std::size_t batch_bytes_ = kFirstBatchBytes;
   int window_ = 1;
+  absl::Duration round_trip_ = absl::InfiniteDuration();
 };
 
 }  // namespace muster::agent

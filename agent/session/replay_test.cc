@@ -115,11 +115,28 @@ TEST_F(ReplayTest, ASlowLineGetsSmallBatchesOneAtATime) {
     sizes.push_back(request->max_bytes);
     replay_.OnRecords(BatchOf(*request, 10), clock_.Read());
     ASSERT_TRUE(replay_.NextBatch(clock_.Read()).has_value());
-    clock_.Advance(kSlowAck + absl::Seconds(1));
+    clock_.Advance(kLongQueue + absl::Milliseconds(1));
     Ack("e", kEvents, 10 * (i + 1));
   }
   EXPECT_THAT(sizes, ElementsAre(kFirstBatchBytes, kFirstBatchBytes / 2, kMinBatchBytes, kMinBatchBytes));
   EXPECT_THAT(Pump(), testing::SizeIs(1));
+}
+
+TEST_F(ReplayTest, ALongLineIsNoSlowOne) {
+  Begin({LaneOf("e", kEvents, 1000)});
+  replay_.NoteRoundTrip(absl::Seconds(2));
+  replay_.NoteRoundTrip(absl::Seconds(3));
+  std::vector<std::size_t> sizes;
+  for (int i = 0; i < 3; ++i) {
+    const auto request = replay_.NextRead(clock_.Read());
+    ASSERT_TRUE(request.has_value());
+    sizes.push_back(request->max_bytes);
+    replay_.OnRecords(BatchOf(*request, 10), clock_.Read());
+    ASSERT_TRUE(replay_.NextBatch(clock_.Read()).has_value());
+    clock_.Advance(absl::Seconds(2) + kShortQueue - absl::Milliseconds(1));
+    Ack("e", kEvents, 10 * (i + 1));
+  }
+  EXPECT_THAT(sizes, ElementsAre(kFirstBatchBytes, 2 * kFirstBatchBytes, kMaxBatchBytes));
 }
 
 TEST_F(ReplayTest, EventsGoBeforeLogsAndOlderEpochsFirst) {

@@ -289,6 +289,7 @@ void SessionLogic::Acknowledged(const v1::HeartbeatAck& ack, Moment now) {
   const Moment sent = awaiting.front().at;
   awaiting.pop_front();
   session_.round_trip = now.monotonic - sent.monotonic;
+  replay_.NoteRoundTrip(*session_.round_trip);
   if (ack.has_hub_time()) {
     session_.clock_skew = sent.wall + *session_.round_trip / 2 - FromProto(ack.hub_time());
   }

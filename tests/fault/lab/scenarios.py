@@ -212,8 +212,9 @@ def maintenant_113_replay_beside_live(lab):
     lab.count()
     # What an agent replays in ten seconds.
     until("there is a backlog", lambda: host.journal_file_bytes() > 8 * MIB, 60, every=0.2)
+    before = _session(lab, host)
     host.wire.set(to_far=1, to_near=1)
-    lab.room.hub.wait_connected(host.name, 20)
+    until("there is a new session", lambda: _session(lab, host) not in ("", before), 60, every=0.02)
     _expect_live_beside_backlog(lab, host)
 
 
@@ -228,6 +229,10 @@ def _expect_live_beside_backlog(lab, host):
         late = time.monotonic() - newest.monotonic_us / 1e6
         lab.require(late <= LIVE_WITHIN_S, f"a live change showed after {late:.2f} s")
         lab.require(_behind(account, lab.facts(host)) > 200, "the backlog was gone before it could be in the way")
+
+
+def _session(lab, host):
+    return lab.room.hub.target(host.name).get("session", {}).get("id", "")
 
 
 def _behind(account, facts):
@@ -290,8 +295,8 @@ def long_outage(lab, seconds):
     lab.room.ensure_hub()
     lab.experiment.hub_away_s = seconds + 1
     for host in lab.hosts:
-        # A hub that was killed still shows them connected; a session is news. Agents come back within 30 s.
-        until(f"{host.name} is back", lambda name=host.name: lab.room.hub.target(name).get("session"), 60, every=0.02)
+        # A hub that was killed still shows them connected; a session is news.
+        until(f"{host.name} is back", lambda host=host: _session(lab, host), 70, every=0.02)
     _expect_live_beside_backlog(lab, lab.hosts[0])
     lab.checks_times = True
 
