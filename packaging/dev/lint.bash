@@ -89,7 +89,7 @@ check_tidy() {
   configure clang
   ninja -C build/clang -t targets all | sed -n 's/^\(.*\.pb\.h\): .*/\1/p' |
     xargs -r ninja -C build/clang -j "$jobs" >/dev/null || return 1
-  git ls-files '*.cc' | grep -vE '_(fuzz|test)\.cc$' |
+  git ls-files '*.cc' | grep -vE '^tests/|_(fuzz|test)\.cc$' |
     xargs -r -n 1 -P "$jobs" clang-tidy-14 --quiet -p build/clang 2>&1 |
     { grep -vE '^[0-9]+ warnings?( and [0-9]+ errors?)? generated|^Suppressed |^Use -header-filter|warnings? treated as error' || true; }
 }
