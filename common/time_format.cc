@@ -38,6 +38,8 @@ std::string FormatAge(absl::Duration age) {
   return fmt::format("{}d {}h", seconds / 86400, seconds / 3600 % 24);
 }
 
+absl::Time ToMicros(absl::Time time) { return absl::FromUnixMicros(absl::ToUnixMicros(time)); }
+
 google::protobuf::Timestamp ToProto(absl::Time time) {
   google::protobuf::Timestamp proto;
   const std::int64_t seconds = absl::ToUnixSeconds(time);

@@ -20,6 +20,9 @@ absl::StatusOr<absl::Time> ParseRfc3339(std::string_view text);
 // For people: "3s", "12m", "5h 3m", "2d 4h".
 std::string FormatAge(absl::Duration age);
 
+// Whole microseconds, towards the past: what databases keep.
+absl::Time ToMicros(absl::Time time);
+
 google::protobuf::Timestamp ToProto(absl::Time time);
 google::protobuf::Duration ToProto(absl::Duration duration);
 // Values outside year 1 to 9999, or longer than 10,000 years, are brought to the nearest bound: they come from peers,

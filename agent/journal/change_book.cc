@@ -41,7 +41,7 @@ std::vector<v1::Record> ChangeBook::Update(absl::Time now, Present* present) {
   for (auto& [key, known] : known_) {
     if (known.is_removed || listed.contains(key)) continue;
     known.is_removed = true;
-    known.change_time = std::max(now, known.change_time + absl::Microseconds(1));
+    known.change_time = std::max(ToMicros(now), known.change_time + absl::Microseconds(1));
     *known.state.mutable_change_time() = ToProto(known.change_time);
     records.push_back(TransitionOf(known.state, true));
   }
@@ -57,7 +57,8 @@ bool ChangeBook::UpdateOne(absl::Time now, v1::DeploymentState* state) {
   if (is_change) {
     const bool has_status_time = state->has_status_time() && (is_first || known.state.status() != state->status());
     const absl::Time time = has_status_time ? std::min(FromProto(state->status_time()), now) : now;
-    known.change_time = is_new ? time : std::max(time, known.change_time + absl::Microseconds(1));
+    // Docker's times have nanoseconds; those of a history do not.
+    known.change_time = is_new ? ToMicros(time) : std::max(ToMicros(time), known.change_time + absl::Microseconds(1));
     known.is_removed = false;
   }
   *state->mutable_change_time() = ToProto(known.change_time);

@@ -182,6 +182,8 @@ bool Journal::OpenStore() {
   if (opened) {
     store_ = *std::move(store);
     is_damaged_ = false;
+    // It was built anew: what failed before says nothing of it.
+    if (condition == JournalStore::Condition::kBroken) failures_ = 0;
     has_news_ = true;
   }
   UpdateView();

@@ -31,9 +31,11 @@ absl::Status MakeTablesIfNew(sqlite::Database* database) {
 }
 
 absl::Status DeleteAll(sqlite::Database* database) {
+  // Overwritten: what is taken from the pages of a damaged file must not be another target's.
   return database->Execute(
-      "BEGIN IMMEDIATE; DELETE FROM records; DELETE FROM lanes; DELETE FROM epochs; DELETE FROM quarantine;"
-      "DELETE FROM journal; COMMIT");
+      "PRAGMA secure_delete=ON; BEGIN IMMEDIATE; DELETE FROM records; DELETE FROM lanes; DELETE FROM epochs; DELETE "
+      "FROM quarantine;"
+      "DELETE FROM journal; COMMIT; PRAGMA secure_delete=OFF");
 }
 
 // The small tables. A lane that they do not know is made up from its rows.
@@ -123,9 +125,13 @@ absl::Status Loader::ReadLanes() {
 }
 
 absl::Status Loader::CheckRows() {
+  std::int64_t last_id = kFirstRowId - 1;
   RETURN_IF_ERROR(JournalRows(database_).ForEach(kFirstRowId, kLastRowId, [&](const JournalRow& row) {
-    // A wrong row may lie in a wrong place, where it misleads whoever looks for others: the file has to be built anew.
-    if (!row.is_intact) {
+    // A wrong row may lie in a wrong place, where it misleads whoever looks for others, and a tree with a wrong branch
+    // shows rows out of order: the file has to be built anew.
+    const bool is_in_order = row.id > last_id;
+    last_id = row.id;
+    if (!is_in_order || !row.is_intact) {
       ++damaged_;
     } else if (KnowsEpoch(row) && Fits(row)) {
       See(row);

@@ -231,7 +231,11 @@ bool Copy::Keep(const JournalRow& row) {
     written_ = absl::OkStatus();
     return true;
   }
-  if (written_.ok() && ++saved_ % kRowsPerCommit == 0) written_ = to_->Execute("COMMIT; BEGIN IMMEDIATE");
+  if (!written_.ok() || ++saved_ % kRowsPerCommit != 0) return written_.ok();
+  // The log is emptied each time: it would have the whole journal once more.
+  written_ = to_->Execute("COMMIT");
+  if (written_.ok()) written_ = to_->Checkpoint();
+  if (written_.ok()) written_ = to_->Execute("BEGIN IMMEDIATE");
   return written_.ok();
 }
 
@@ -275,7 +279,12 @@ absl::StatusOr<std::int64_t> BuildNew(const std::string& path, const std::string
 }  // namespace
 
 absl::Status SalvageJournal(const std::string& path, const std::string& vfs, const absl::Status& why) {
-  ASSIGN_OR_RETURN(const std::int64_t saved, BuildNew(path, vfs));
+  const absl::StatusOr<std::int64_t> saved = BuildNew(path, vfs);
+  if (!saved.ok()) {
+    // A disk that is full must not stay so because of us.
+    RemoveFiles(NewPath(path));
+    return saved.status();
+  }
   // Closing has emptied the log and removed it; if not, the file alone is not all of it.
   if (Exists(NewPath(path) + "-wal")) {
     return MakeError(absl::StatusCode::kUnavailable, "SALVAGE_INCOMPLETE",
@@ -284,7 +293,7 @@ absl::Status SalvageJournal(const std::string& path, const std::string& vfs, con
   Remove(path + ".damaged-wal");
   RETURN_IF_ERROR(Rename(path, path + ".damaged"));
   RETURN_IF_ERROR(PutInPlace(path));
-  log::Warning("the journal was damaged ({}); {} records were saved, the rest is in {}.damaged", MessageOf(why), saved,
+  log::Warning("the journal was damaged ({}); {} records were saved, the rest is in {}.damaged", MessageOf(why), *saved,
                path);
   return absl::OkStatus();
 }

@@ -134,7 +134,11 @@ Instant Replay::BlockedUntil(v1::Lane lane) const {
   return std::max(read_blocked_until_, ControlOf(lane).blocked_until);
 }
 
-void Replay::NoteRoundTrip(absl::Duration took) { round_trip_ = std::min(round_trip_, took); }
+void Replay::NoteRoundTrip(absl::Duration took) {
+  // The shortest, but not for ever: the route may have changed.
+  constexpr double kForget = 1.5;
+  round_trip_ = std::min(round_trip_ * kForget, took);
+}
 
 std::optional<ReadRequest> Replay::NextRead(Moment now) {
   if (asked_.has_value() || ready_.has_value() || InFlightCount() >= window_) return std::nullopt;

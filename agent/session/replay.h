@@ -49,7 +49,7 @@ class Replay {
   // acknowledged. Returns the positions of the former, for the journal to know.
   std::vector<v1::LanePosition> Begin(const std::vector<v1::LanePosition>& listed, const v1::Welcome& welcome);
 
-  // A heartbeat's, which may have queued behind batches: the shortest of the session counts.
+  // A heartbeat's, which may have queued behind batches: the shortest of the last minutes counts.
   void NoteRoundTrip(absl::Duration took);
 
   // The next batch to ask the journal for; one at a time, OnRecords follows.

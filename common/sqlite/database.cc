@@ -30,6 +30,9 @@ absl::Status StatusFromSqlite(int extended_code, std::string_view message, std::
     case SQLITE_FULL:
       return MakeError(absl::StatusCode::kResourceExhausted, "DISK_FULL", text);
     case SQLITE_IOERR:
+      // A full disk, when it is the index of the write-ahead log that does not fit.
+      if (extended_code == SQLITE_IOERR_SHMSIZE)
+        return MakeError(absl::StatusCode::kResourceExhausted, "DISK_FULL", text);
       return MakeError(absl::StatusCode::kDataLoss, "DISK_IO", text);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:

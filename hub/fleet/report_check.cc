@@ -55,7 +55,11 @@ agent::v1::DeploymentState CleanReport(const agent::v1::DeploymentState& raw) {
   }
   Clean(report.mutable_message(), kMaxMessageBytes);
   if (report.has_status_time()) CleanTime(report.mutable_status_time());
-  if (report.has_change_time()) CleanTime(report.mutable_change_time());
+  // As the store keeps it: a change is named by it.
+  if (report.has_change_time()) {
+    CleanTime(report.mutable_change_time());
+    *report.mutable_change_time() = ToProto(ToMicros(FromProto(report.change_time())));
+  }
   const int resources = static_cast<int>(kMaxResourcesPerDeployment);
   if (report.resources_size() > resources) {
     report.mutable_resources()->DeleteSubrange(resources, report.resources_size() - resources);

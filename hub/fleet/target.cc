@@ -319,7 +319,7 @@ Target::Change Target::ChangeOf(const agent::v1::DeploymentState& report, const 
   const absl::Time at = std::min(std::max(told - ClockSkew(), earliest), now);
   return {
       // As it is stored, so that a restart does not change it.
-      .at = absl::FromUnixMicros(absl::ToUnixMicros(at)),
+      .at = ToMicros(at),
       .name = ChangeName{.run = session_->run, .time = told},
       .renamed = !before.has_change_time() || FromProto(before.change_time()) != told,
   };

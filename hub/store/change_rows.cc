@@ -24,6 +24,13 @@ DeploymentFact FactColumns(const sqlite::Statement& row, int first) {
           .revision = row.Text(first + 2)};
 }
 
+// A run begins by telling everything anew. What goes on since before it began has the same time in both runs. Columns
+// at_us, run_us, agent_us and the fact's.
+bool GoesOn(const sqlite::Statement& neighbour, const ChangeName& name, const DeploymentFact& fact) {
+  return neighbour.Time(1) != name.run && neighbour.Time(2) == name.time &&
+         SaysTheSame(FactColumns(neighbour, 3), fact);
+}
+
 }  // namespace
 
 bool SaysTheSame(const DeploymentFact& a, const DeploymentFact& b) {
@@ -47,12 +54,14 @@ absl::StatusOr<bool> StoreAgentChange(sqlite::Database& database, std::string_vi
                                       bool has_session) {
   {
     ASSIGN_OR_RETURN(sqlite::Statement after,
-                     database.Prepare("SELECT at_us FROM deployment_changes WHERE deployment_id=?1"
+                     database.Prepare("SELECT at_us, run_us, agent_us, status, application_version, revision"
+                                      " FROM deployment_changes WHERE deployment_id=?1"
                                       " AND (run_us, agent_us)>(?2, ?3) AND run_us<=?4"
                                       " ORDER BY run_us, agent_us LIMIT 1"));
     after.Bind(1, deployment_id).Bind(2, name.run).Bind(3, name.time);
     after.Bind(4, has_session ? name.run : absl::InfiniteFuture());
     ASSIGN_OR_RETURN(const bool row, after.Step());
+    if (row && GoesOn(after, name, fact)) return false;
     if (row) at = std::min(at, after.Time(0));
   }
   // Copies of a machine may contradict one another; what came before holds first, since it holds within a run.
@@ -62,9 +71,7 @@ absl::StatusOr<bool> StoreAgentChange(sqlite::Database& database, std::string_vi
                                     " ORDER BY run_us DESC, agent_us DESC LIMIT 1"));
   ASSIGN_OR_RETURN(const bool row, before.Bind(1, deployment_id).Bind(2, name.run).Bind(3, name.time).Step());
   if (row) {
-    // A run begins by telling everything anew. What goes on since before it began has the same time.
-    const bool goes_on = before.Time(1) != name.run && before.Time(2) == name.time;
-    if (goes_on && SaysTheSame(FactColumns(before, 3), fact)) return false;
+    if (GoesOn(before, name, fact)) return false;
     at = std::max(at, before.Time(0));
   }
   return Insert(database, deployment_id, name, at, fact);

@@ -166,6 +166,51 @@ TEST_F(ApplyBatchTest, RunThatBeginsTellsNothingTwice) {
   EXPECT_THAT(History(), ElementsAre("10.0|5", "16.0|3"));
 }
 
+// Docker's times have nanoseconds, the store's have not: each start of an agent was a change, and each start of the hub
+// took the latest message and the resources away.
+TEST_F(ApplyBatchTest, NanosecondsDoNotMakeAChangeAnother) {
+  const absl::Time fine = At(10) + absl::Nanoseconds(789);
+  Record started = Change(10, DEPLOYMENT_STATUS_RUNNING);
+  *started.mutable_transition()->mutable_deployment()->mutable_change_time() = ToProto(fine);
+  Apply(Batch(1, {started}));
+  origin_.run = Run("e2", 15);
+  Apply(Batch(1, {started}, "e2"));
+  EXPECT_THAT(History(), ElementsAre("10.0|5"));
+}
+
+// The run before was told only after the heartbeat of the next one.
+TEST_F(ApplyBatchTest, WhatGoesOnIsOneRowWhicheverRunIsHeardFirst) {
+  const absl::Time earlier = Run("e2", 15);
+  origin_.run = Run("e3", 16);
+  ASSERT_LT(earlier, origin_.run);
+  Apply(Batch(1, {Change(10, DEPLOYMENT_STATUS_RUNNING)}, "e3"));
+  Apply(Batch(1, {Change(9, DEPLOYMENT_STATUS_ERROR), Change(10, DEPLOYMENT_STATUS_RUNNING)}, "e2"));
+  EXPECT_THAT(History(), ElementsAre("9.0|3", "10.0|5"));
+}
+
+// A journal that took long to open was not in Hello: its runs got numbers behind the one that has the session, and what
+// they told stood last.
+TEST_F(ApplyBatchTest, RunsThatHelloDidNotNameAreOlder) {
+  origin_.run = Run("e4", 30);
+  ASSERT_TRUE(
+      RecordDeploymentTransition(
+          *database_, Named(NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_HEALTHY, At(31)), At(31), origin_.run))
+          .ok());
+  Apply(Batch(1, {Change(40, DEPLOYMENT_STATUS_ERROR)}, "e2"));
+  Apply(Batch(1, {Change(20, DEPLOYMENT_STATUS_RUNNING)}, "e3"));
+  EXPECT_THAT(History(), ElementsAre("31.0|3", "31.0|5", "31.0|6"));
+  EXPECT_THAT(database_.Rows("SELECT epoch FROM agent_runs ORDER BY run_us"), ElementsAre("e1", "e2", "e3", "e4"));
+}
+
+TEST_F(ApplyBatchTest, RunsDoNotGrowWithoutBound) {
+  std::vector<std::string> epochs;
+  for (int i = 0; i < kKeptRuns + 5; ++i) epochs.push_back("run" + std::to_string(i));
+  Apply(Changes(1, 1));
+  ASSERT_TRUE(EnsureAgentRuns(*database_, "tgt_1", epochs, At(20)).ok());
+  EXPECT_EQ(database_.Number("SELECT count(*) FROM agent_runs"), kKeptRuns + 1) << "e1 has a position";
+  EXPECT_EQ(Run("run" + std::to_string(kKeptRuns + 4), 5000), At(20) + (kKeptRuns + 4) * absl::Milliseconds(1));
+}
+
 // Two machines with one identity take turns: each one's changes are told once, and a restart shows one of them whole.
 TEST_F(ApplyBatchTest, CopiesOfAMachineTakeTurns) {
   const absl::Time copy = Run("e2", 15);

@@ -123,11 +123,11 @@ class Application {
   absl::StatusOr<BatchOutcome> Run() {
     RETURN_IF_ERROR(CheckTarget());
     RETURN_IF_ERROR(ReadPosition());
-    ASSIGN_OR_RETURN(run_, EnsureAgentRun(database_, origin_.target_id, batch_.epoch(), origin_.arrived));
     if (batch_.first_sequence() > outcome_.position + 1) {
       outcome_.expected = outcome_.position + 1;
       return outcome_;
     }
+    ASSIGN_OR_RETURN(run_, FindAgentRun(database_, origin_.target_id, batch_.epoch(), origin_.run));
     const std::int64_t before = outcome_.position;
     RETURN_IF_ERROR(ApplyRecords());
     if (outcome_.duplicates > 0) RETURN_IF_ERROR(RepeatRefusals(before));
@@ -309,7 +309,7 @@ absl::Status Application::ApplyTransition(const Record& record, absl::Time at) {
     RETURN_IF_ERROR(CreateDeployment(*known, told, at));
     known->stored = true;
   }
-  const absl::Time agent_time = FromProto(told.has_change_time() ? told.change_time() : record.observed_at());
+  const absl::Time agent_time = ToMicros(FromProto(told.has_change_time() ? told.change_time() : record.observed_at()));
   const DeploymentFact fact = FactOf(record.transition(), known->chosen_version);
   if (!kDedupes) return StoreJudgement(database_, known->id, at, fact);
   const ChangeName name{.run = run_, .time = agent_time};

@@ -47,7 +47,7 @@ TEST_F(ApplyBatchTest, PositionDecidesWhatIsApplied) {
       {"inside", {{Changes(1, 5), 5, 5, 0, {}}, {Changes(2, 2), 5, 0, 2, {}}}, 5},
       {"hole at the start", {{Changes(2, 3), 0, 0, 0, 1}}, 0},
       {"hole", {{Changes(1, 3), 3, 3, 0, {}}, {Changes(5, 3), 3, 0, 0, 4}}, 3},
-      {"new epoch", {{Changes(1, 3), 3, 3, 0, {}}, {Changes(1, 2, "e2"), 2, 2, 0, {}}}, 5},
+      {"new epoch", {{Changes(1, 3), 3, 3, 0, {}}, {Changes(1, 2, "e2"), 2, 2, 0, {}}}, 4},
       {"gap from the start", {{Batch(1, {Gap(1, 7), Change(8, DEPLOYMENT_STATUS_ERROR)}), 8, 1, 0, {}}}, 1},
       {"gap over what is there",
        {{Changes(1, 3), 3, 3, 0, {}}, {Batch(2, {Gap(2, 9), Change(10, DEPLOYMENT_STATUS_ERROR)}), 10, 1, 0, {}}},

@@ -96,10 +96,20 @@ absl::Status HistoryTrim::TrimDeployment(sqlite::Database& database) {
     return absl::OkStatus();
   }
   // A change ends with the next one: what held at the cutoff stays, and with it the last one.
+  RETURN_IF_ERROR(
+      Delete(database,
+             "DELETE FROM deployment_changes WHERE rowid IN (SELECT rowid FROM deployment_changes"
+             " WHERE deployment_id=?1 AND at_us<(SELECT max(at_us) FROM deployment_changes WHERE deployment_id=?1"
+             " AND at_us<=?2) ORDER BY at_us LIMIT ?3)"));
+  // One that was archived before it goes as a whole.
+  RETURN_IF_ERROR(
+      Delete(database,
+             "DELETE FROM deployment_changes WHERE rowid IN (SELECT c.rowid FROM deployment_changes c"
+             " JOIN deployments d ON d.id=c.deployment_id WHERE d.id=?1 AND d.archived_us<=?2 AND NOT EXISTS"
+             " (SELECT 1 FROM deployment_changes WHERE deployment_id=?1 AND at_us>?2) LIMIT ?3)"));
   return Delete(database,
-                "DELETE FROM deployment_changes WHERE rowid IN (SELECT rowid FROM deployment_changes"
-                " WHERE deployment_id=?1 AND at_us<(SELECT max(at_us) FROM deployment_changes WHERE deployment_id=?1"
-                " AND at_us<=?2) ORDER BY at_us LIMIT ?3)");
+                "DELETE FROM deployments WHERE id IN (SELECT id FROM deployments WHERE id=?1 AND archived_us<=?2"
+                " AND NOT EXISTS (SELECT 1 FROM deployment_changes WHERE deployment_id=?1) LIMIT ?3)");
 }
 
 void Retention::Start(absl::Time now) {

@@ -114,6 +114,20 @@ TEST_F(HistoryTrimTest, ForgetsWhatJournalsLeft) {
   EXPECT_EQ(left(), 0);
 }
 
+TEST_F(HistoryTrimTest, ForgetsDeploymentsThatWereArchivedLongAgo) {
+  for (const char* name : {"job", "shop"}) {
+    ASSERT_TRUE(RecordDeploymentTransition(*database_,
+                                           NewTransition("tgt_1", name, types::v1::DEPLOYMENT_STATUS_RUNNING, At(10)))
+                    .ok());
+  }
+  ASSERT_TRUE(ArchiveDeployment(*database_, DerivedId("dep_", "tgt_1", "compose/job"), At(20)).ok());
+  Trim(At(19));
+  EXPECT_EQ(database_.Number("SELECT count(*) FROM deployments"), 2);
+  Trim(At(20));
+  EXPECT_EQ(database_.Number("SELECT count(*) FROM deployments"), 1) << "only the one that is there";
+  EXPECT_EQ(database_.Number("SELECT count(*) FROM deployment_changes"), 1);
+}
+
 TEST_F(HistoryTrimTest, TakesAThousandRowsAStep) {
   for (int second = 1; second <= 2500; ++second) Transit(second);
   for (int second = 1; second <= 1200; ++second) Change("shop", second);

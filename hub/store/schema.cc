@@ -174,6 +174,10 @@ INSERT OR IGNORE INTO silences(target_id, from_us, to_us, reason)
 
 DROP TABLE deployment_intervals;
 
+-- Of deleted ones, too: their history is asked for by name.
+CREATE INDEX targets_by_any_name ON targets(name);
+CREATE INDEX deployments_present ON deployments(target_id) WHERE archived_us IS NULL;
+
 CREATE TABLE presence(
   target_id TEXT NOT NULL REFERENCES targets(id),
   from_us INTEGER NOT NULL,
@@ -189,6 +193,7 @@ CREATE TABLE agent_runs(
   run_us INTEGER NOT NULL,
   PRIMARY KEY(target_id, epoch)
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX agent_runs_by_number ON agent_runs(target_id, run_us);
 
 CREATE TABLE journal_positions(
   target_id TEXT NOT NULL REFERENCES targets(id),

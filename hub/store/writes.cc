@@ -219,14 +219,10 @@ absl::StatusOr<absl::Time> RecordSessionOpening(sqlite::Database& database, cons
                              s.Bind(4, o.agent_version).BindBlob(5, machine.data(), machine.size()).Bind(6, o.at);
                              s.Bind(7, o.secret_generation);
                            }));
-  absl::Time run = o.at;
-  if (database.Changes() == 0) return run;
+  if (database.Changes() == 0) return o.at;
   RETURN_IF_ERROR(RunBound(database, "UPDATE connect_codes SET void_us=?2 WHERE target_id=?1 AND void_us IS NULL",
                            [&](sqlite::Statement& s) { s.Bind(1, o.target_id).Bind(2, o.at); }));
-  for (const std::string& epoch : o.epochs) {
-    ASSIGN_OR_RETURN(run, EnsureAgentRun(database, o.target_id, epoch, o.at));
-  }
-  return run;
+  return EnsureAgentRuns(database, o.target_id, o.epochs, o.at);
 }
 
 absl::Status ConfirmSessionCounter(sqlite::Database& database, std::string_view target_id, std::int64_t counter) {

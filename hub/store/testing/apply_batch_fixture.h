@@ -90,7 +90,7 @@ class ApplyBatchTest : public ::testing::Test {
   }
   // The agent's run with this epoch is first heard of.
   absl::Time Run(const std::string& epoch, double second) {
-    const auto run = EnsureAgentRun(*database_, "tgt_1", epoch, At(second));
+    const auto run = EnsureAgentRuns(*database_, "tgt_1", {epoch}, At(second));
     EXPECT_TRUE(run.ok()) << run.status();
     return run.value_or(absl::InfinitePast());
   }

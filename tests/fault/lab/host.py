@@ -150,7 +150,7 @@ class Host:
         self.clone.kill()
         self.clone = None
         account = self.oracle.read()
-        self.excused |= {name for name in Account([self.clone_oracle]).records if name[2] > account.acked[name[:2]]}
+        self.excused |= {name for name in Account().follow([self.clone_oracle]).records if name[2] > account.acked[name[:2]]}
 
     def journal_file_bytes(self):
         total = 0

@@ -18,19 +18,22 @@ class Oracle:
     def __init__(self, directory):
         self._directory = directory
         self._files = []
+        self._account = Account()
 
     def next_file(self):
         self._files.append(self._directory / f"oracle-{len(self._files) + 1}")
         return self._files[-1]
 
     def read(self):
-        return Account(self._files)
+        """The files' content as of now; the same account each time, grown."""
+        return self._account.follow(self._files)
 
 
 class Account:
     """The files' content as of now. A last line that a kill cut short is left out."""
 
-    def __init__(self, files):
+    def __init__(self):
+        self._places = {}  # file -> how far it has been read
         self.records = {}  # (epoch, lane, sequence) -> Record
         self.acked = collections.defaultdict(int)  # (epoch, lane) -> sequence
         self.presents = []
@@ -38,14 +41,24 @@ class Account:
         self.dropped = 0
         self.epochs = []
         self.contradictions = []
+
+    def follow(self, files):
         for path in files:
-            self.present = {}
+            if path not in self._places:
+                self._places[path] = 0
+                self.present = {}
             if path.exists():
                 self._read(path)
+        return self
 
     def _read(self, path):
+        with path.open("rb") as file:
+            file.seek(self._places[path])
+            new = file.read()
+        complete = new.rfind(b"\n") + 1
+        self._places[path] += complete
         dropped = 0
-        for line in path.read_text().split("\n")[:-1]:
+        for line in new[:complete].decode().split("\n")[:-1]:
             kind, *words = line.split(" ")
             if kind == "run":
                 self.epochs.append(words[0])
