@@ -219,9 +219,11 @@ class JournalWorkload {
           const bool answered = record.gap().last_sequence() <= promise.ever_acked;
           if (!answered && (name.second != v1::LANE_LOGS || record_seen)) return fmt::format("a gap at {}", next);
           if (record.gap().first_sequence() != next) return fmt::format("a gap out of place at {}", next);
-          // What a restored hub asked for again and was not kept counts like everything else it does not get.
+          // What a restored hub asked for again and was not kept, it had once: that is not dropped.
           const std::int64_t first_lost = std::max(next, lane.acked_sequence + 1);
-          *dropped += std::max<std::int64_t>(0, record.gap().last_sequence() - first_lost + 1);
+          if (record.gap().reason() != agent::v1::GAP_REASON_NOT_KEPT) {
+            *dropped += std::max<std::int64_t>(0, record.gap().last_sequence() - first_lost + 1);
+          }
           next = record.gap().last_sequence() + 1;
           continue;
         }
