@@ -61,6 +61,7 @@ class Room:
         write_clock(self.hub_clock, offset_s)
 
     def cut_hub_power(self):
+        self.hub.killed_us.append(time.monotonic_ns() // 1000)
         if self.hub.process.running():
             self.hub.process.pause()
             time.sleep(PAUSE_BEFORE_CUT_S)
@@ -102,10 +103,15 @@ class LabHub(Hub):
         self.data = data
         self.binary = binary
         self.preload = {}
+        self.killed_us = []
 
     def argv(self):
         words = super().argv()
         return [self.binary or words[0], *words[1:]]
+
+    def kill(self):
+        self.killed_us.append(time.monotonic_ns() // 1000)
+        super().kill()
 
     def full_env(self):
         return super().full_env() | self.preload
