@@ -3,6 +3,7 @@ function(muster_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC muster_flags ${arg_DEPS})
+  muster_precompile(${name})
 endfunction()
 
 # muster_executable(NAME OUTPUT binary-name SOURCES a.cc ... [DEPS x ...])
@@ -12,6 +13,7 @@ function(muster_executable name)
   set_target_properties(${name} PROPERTIES OUTPUT_NAME ${arg_OUTPUT})
   target_link_libraries(${name} PRIVATE muster_flags ${arg_DEPS})
   target_link_options(${name} PRIVATE -Wl,--as-needed -Wl,--gc-sections)
+  muster_precompile(${name})
 endfunction()
 
 # muster_test(NAME SOURCES a_test.cc ... [DEPS x ...]): one GoogleTest binary; ctest runs it as one test.
@@ -21,7 +23,8 @@ function(muster_test name)
     return()
   endif()
   add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE muster_flags ${arg_DEPS} GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE muster_test_flags ${arg_DEPS} GTest::gmock GTest::gtest_main)
+  muster_precompile(${name} TESTS)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120
     ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0")
@@ -46,6 +49,7 @@ function(muster_bench name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE muster_flags ${arg_DEPS} benchmark::benchmark)
+  muster_precompile(${name})
 endfunction()
 
 # muster_proto(NAME PROTOS p.proto ... [GRPC] [DEPS x ...]): messages, or with GRPC the service stubs, of proto files.

@@ -1,0 +1,32 @@
+# muster_precompile(TARGET [TESTS]): other people's headers that most sources read are parsed once, not in each of them.
+# Nothing of ours is in there, so changing ours rebuilds what includes it and no more. Off where a build shall see each
+# source as it stands: what a source forgets to include is found by the clang preset and by clang-tidy.
+option(MUSTER_PRECOMPILE "Precompile other people's headers" OFF)
+
+if(MUSTER_PRECOMPILE)
+  set(headers <algorithm> <functional> <map> <memory> <optional> <string> <thread> <utility> <vector>
+    <absl/container/flat_hash_map.h> <absl/functional/any_invocable.h> <absl/status/statusor.h>
+    <absl/synchronization/mutex.h> <absl/time/time.h> <fmt/format.h>
+    <google/protobuf/duration.pb.h> <google/protobuf/timestamp.pb.h>)
+  file(WRITE ${CMAKE_BINARY_DIR}/generated/precompiled.cc "")
+  add_library(muster_precompiled STATIC ${CMAKE_BINARY_DIR}/generated/precompiled.cc)
+  target_link_libraries(muster_precompiled PRIVATE muster_flags protobuf::libprotobuf)
+  target_precompile_headers(muster_precompiled PRIVATE ${headers})
+  if(BUILD_TESTING)
+    add_library(muster_precompiled_tests STATIC ${CMAKE_BINARY_DIR}/generated/precompiled.cc)
+    target_link_libraries(muster_precompiled_tests PRIVATE muster_test_flags protobuf::libprotobuf GTest::gmock)
+    target_precompile_headers(muster_precompiled_tests PRIVATE ${headers} <gmock/gmock.h> <gtest/gtest.h>)
+  endif()
+endif()
+
+function(muster_precompile name)
+  cmake_parse_arguments(arg "TESTS" "" "" ${ARGN})
+  if(NOT MUSTER_PRECOMPILE)
+    return()
+  endif()
+  if(arg_TESTS)
+    target_precompile_headers(${name} REUSE_FROM muster_precompiled_tests)
+  else()
+    target_precompile_headers(${name} REUSE_FROM muster_precompiled)
+  endif()
+endfunction()
