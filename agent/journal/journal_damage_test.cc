@@ -8,6 +8,7 @@
 
 #include "agent/journal/journal_salvage.h"
 #include "agent/journal/testing/journal_fixture.h"
+#include "common/sqlite/testing/fault_vfs.h"
 
 namespace muster::agent {
 namespace {
@@ -44,6 +45,24 @@ class JournalDamageTest : public JournalStoreTest {
   void Replace(const std::string& content) const {
     std::ofstream file(options_.path, std::ios::binary | std::ios::trunc);
     file << content;
+  }
+  // Swaps the first two branches of the first inner page of the records' tree: no checksum notices that.
+  // https://www.sqlite.org/fileformat2.html#b_tree_pages
+  void SwapBranches() const {
+    std::string content = Content();
+    constexpr std::size_t kPageBytes = 4096;
+    constexpr char kInnerTablePage = 5;
+    for (std::size_t page = kPageBytes; page < content.size(); page += kPageBytes) {
+      if (content[page] != kInnerTablePage) continue;
+      const auto cell = [&](std::size_t index) {
+        const auto* at = reinterpret_cast<const unsigned char*>(&content[page + 12 + 2 * index]);
+        return page + (std::size_t{at[0]} << 8 | at[1]);
+      };
+      std::swap_ranges(&content[cell(0)], &content[cell(0)] + 4, &content[cell(1)]);
+      Replace(content);
+      return;
+    }
+    FAIL() << "the tree has no inner page";
   }
   // A record is either as it was or part of a gap; returns how many are as they were.
   int CheckLane(const std::string& epoch, v1::Lane lane) {
@@ -207,6 +226,61 @@ TEST_F(JournalDamageTest, WhatIsInTheWriteAheadLogIsSavedToo) {
   Replace(content);
   Open();
   EXPECT_THAT(Keys(kFirstEpoch, v1::LANE_EVENTS), ElementsAre("a"));
+}
+
+TEST_F(JournalDamageTest, ATreeWithWrongBranchesCostsNoRecord) {
+  Fill();
+  SwapBranches();
+  OpenAs(kSecondEpoch);
+  EXPECT_EQ(CheckAll(), 800);
+  EXPECT_EQ(Depth().dropped_total(), 0);
+  EXPECT_TRUE(std::filesystem::exists(options_.path + ".damaged"));
+  CheckThatItWorks();
+}
+
+TEST_F(JournalDamageTest, ASalvageThatFillsTheDiskLeavesNothingBehindAndIsDoneLater) {
+  Fill();
+  std::string content = Content();
+  content[content.find("t120")] ^= 1;
+  Replace(content);
+  sqlite::FaultVfs disk(dir_.path());
+  // Wherever it gets full: at the new file's first page, or when all records are in it.
+  bool was_told_full = false;
+  std::int64_t at_call = 1;
+  for (;; at_call += 7) {
+    SCOPED_TRACE(at_call);
+    disk.Arm({.kind = sqlite::FaultKind::kDiskFull, .at_call = at_call, .sticky = true});
+    const auto opened = JournalStore::Open(options_);
+    if (std::filesystem::exists(options_.path + ".damaged")) break;
+    ASSERT_FALSE(opened.ok());
+    was_told_full = was_told_full || ReasonOf(opened.status()) == "DISK_FULL";
+    for (const char* suffix : {".salvage", ".salvage-wal", ".salvage-shm"}) {
+      EXPECT_FALSE(std::filesystem::exists(options_.path + suffix)) << suffix;
+    }
+    EXPECT_TRUE(Content() == content) << "the damaged file is as it was";
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(at_call, 20) << "the disk got full during the salvage";
+  EXPECT_TRUE(was_told_full);
+  disk.Disarm();
+  OpenAs(kSecondEpoch);
+  EXPECT_EQ(CheckAll(), 799);
+  store_.reset();
+}
+
+TEST_F(JournalDamageTest, RecordsOfAFormerTargetDoNotComeBackFromFreePages) {
+  Fill();
+  options_.target_id = "tgt_2";
+  OpenAs("33333333333333333333333333333333");
+  AppendTransition("new");
+  Close();
+  std::string content = Content();
+  EXPECT_EQ(content.find("t120"), std::string::npos);
+  content[100] ^= 0x7F;  // SQLite cannot read anything: its pages are searched
+  Replace(content);
+  Open();
+  EXPECT_THAT(Keys(options_.epoch, v1::LANE_EVENTS), ElementsAre("new"));
+  EXPECT_EQ(store_->Lanes().size(), 1u);
 }
 
 TEST_F(JournalDamageTest, SomethingElseInItsPlaceIsSetAside) {

@@ -279,16 +279,16 @@ absl::StatusOr<std::int64_t> BuildNew(const std::string& path, const std::string
 }  // namespace
 
 absl::Status SalvageJournal(const std::string& path, const std::string& vfs, const absl::Status& why) {
-  const absl::StatusOr<std::int64_t> saved = BuildNew(path, vfs);
+  absl::StatusOr<std::int64_t> saved = BuildNew(path, vfs);
+  // Closing has emptied the log and removed it; if not, the file alone is not all of it.
+  if (saved.ok() && Exists(NewPath(path) + "-wal")) {
+    saved = MakeError(absl::StatusCode::kUnavailable, "SALVAGE_INCOMPLETE",
+                      fmt::format("the write-ahead log of {} could not be moved into it", NewPath(path)));
+  }
   if (!saved.ok()) {
     // A disk that is full must not stay so because of us.
     RemoveFiles(NewPath(path));
     return saved.status();
-  }
-  // Closing has emptied the log and removed it; if not, the file alone is not all of it.
-  if (Exists(NewPath(path) + "-wal")) {
-    return MakeError(absl::StatusCode::kUnavailable, "SALVAGE_INCOMPLETE",
-                     fmt::format("the write-ahead log of {} could not be moved into it", NewPath(path)));
   }
   Remove(path + ".damaged-wal");
   RETURN_IF_ERROR(Rename(path, path + ".damaged"));

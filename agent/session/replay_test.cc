@@ -139,6 +139,26 @@ TEST_F(ReplayTest, ALongLineIsNoSlowOne) {
   EXPECT_THAT(sizes, ElementsAre(kFirstBatchBytes, 2 * kFirstBatchBytes, kMaxBatchBytes));
 }
 
+// The route has changed: its acks take two seconds from now on.
+TEST_F(ReplayTest, ALineThatBecomesLongIsSlowForAWhileOnly) {
+  Begin({LaneOf("e", kEvents, 100'000)});
+  replay_.NoteRoundTrip(absl::Milliseconds(20));
+  auto ack_after_two_seconds = [&, sequence = 0]() mutable -> std::size_t {
+    const auto request = replay_.NextRead(clock_.Read());
+    if (!request.has_value()) return 0;
+    replay_.OnRecords(BatchOf(*request, 10), clock_.Read());
+    EXPECT_TRUE(replay_.NextBatch(clock_.Read()).has_value());
+    clock_.Advance(absl::Seconds(2));
+    Ack("e", kEvents, sequence += 10);
+    return request->max_bytes;
+  };
+  EXPECT_EQ(ack_after_two_seconds(), kFirstBatchBytes);
+  EXPECT_EQ(ack_after_two_seconds(), kFirstBatchBytes / 2);
+  for (int heartbeat = 0; heartbeat < 12; ++heartbeat) replay_.NoteRoundTrip(absl::Seconds(2));
+  for (int i = 0; i < 5; ++i) ack_after_two_seconds();
+  EXPECT_EQ(ack_after_two_seconds(), kMaxBatchBytes);
+}
+
 TEST_F(ReplayTest, EventsGoBeforeLogsAndOlderEpochsFirst) {
   Begin({LaneOf("old", kEvents, 10), LaneOf("old", kLogs, 10), LaneOf("new", kEvents, 10)});
   EXPECT_THAT(Pump(), ElementsAre("old/events/1+10"));

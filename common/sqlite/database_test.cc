@@ -38,6 +38,21 @@ TEST(Database, KeepsWhatWasBound) {
   EXPECT_FALSE(*select->Step());
 }
 
+TEST(Database, ErrorsAreTakenForWhatTheyMean) {
+  const struct {
+    int code;
+    const char* reason;
+  } cases[] = {{SQLITE_FULL, "DISK_FULL"},
+               // What the first connection to a file on a full disk gets.
+               {SQLITE_IOERR_SHMSIZE, "DISK_FULL"},
+               {SQLITE_IOERR_FSYNC, "DISK_IO"},
+               {SQLITE_IOERR_SHMMAP, "DISK_IO"},
+               {SQLITE_CORRUPT_VTAB, "DATABASE_CORRUPT"},
+               {SQLITE_NOTADB, "DATABASE_CORRUPT"},
+               {SQLITE_BUSY_SNAPSHOT, "DATABASE_BUSY"}};
+  for (const auto& c : cases) EXPECT_EQ(ReasonOf(StatusFromSqlite(c.code, "m", "c")), c.reason) << c.code;
+}
+
 TEST(Database, ReaderCannotWrite) {
   TempDir dir;
   auto db = Database::Open(dir.path() + "/a.db", OpenMode::kWriter);

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <string>
 #include <vector>
 
@@ -113,15 +114,19 @@ class BatchSessionTest : public AgentSessionTest {
                     .ok());
     return rows;
   }
-  // Holds the writer until the gate is opened.
+  // Holds the writer until the gate is opened. Comes back when it is held: what is submitted after is in its queue, not
+  // taken into the same transaction.
   void HoldWriter(Mutex& gate) ABSL_EXCLUSIVE_LOCK_FUNCTION(gate) {
     gate.Lock();
+    std::promise<void> held;
     store_->writer().Submit(
-        [&gate](sqlite::Database&) {
+        [&gate, &held](sqlite::Database&) {
+          held.set_value();
           MutexLock wait(&gate);
           return absl::OkStatus();
         },
         [](const absl::Status&) {});
+    held.get_future().wait();
   }
   void Execute(sqlite::Sql sql) {
     ASSERT_TRUE(store_->writer().Run([&](sqlite::Database& database) { return database.Execute(sql); }).ok());
