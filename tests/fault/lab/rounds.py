@@ -21,6 +21,8 @@ GAP_S = 0.1
 CONVERGE_S = 10
 CONVERGE_AFTER_FULL_HUB_S = 28
 DRAIN_S = 30
+# What is recorded beside the changes, after everything else has been drained, arrives within this time.
+LAST_RECORD_S = 5
 # A target is shown stale after 60 s and within 1 s.
 MAX_SHOWN_LATE_S = 61
 # The live fleet does not wait for the disk: what it shows is stored a little later.
@@ -98,13 +100,24 @@ class Round:
     def facts(self, host):
         return HubFacts(self.room.hub.database, host.target_id)
 
+    def _facts_after(self, account, host):
+        """Agents go on recording that they are present: what the hub has when it had the time for the newest of them. A
+        journal that was not drained before is not waited for."""
+        deadline = time.monotonic() + LAST_RECORD_S
+        facts = self.facts(host)
+        while drained(account, facts, host.excused) and not self.problems and time.monotonic() < deadline:
+            time.sleep(0.1)
+            facts = self.facts(host)
+        return facts
+
     def judge(self):
         self.watcher.stop()
         verdict = Verdict()
         for host in self.room.hosts:
             host.note_crash()
             verdict.wrong += host.crashes
-            verdict.add(check(host.oracle.read(), self.facts(host), host.excused, self.room.hub_clock_was_set))
+            account = host.oracle.read()
+            verdict.add(check(account, self._facts_after(account, host), host.excused, self.room.hub_clock_was_set))
         verdict.wrong += self.problems + self.watcher.journal_excess[:1] + self._false_pictures()
         if verdict.records < MIN_RECORDS_PER_ROUND:
             verdict.wrong.append(f"invalid: {verdict.records} records are too few to prove anything")

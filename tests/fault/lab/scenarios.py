@@ -12,9 +12,12 @@ from harness.base import until
 from . import faults
 from .checker import number_of
 from .rounds import MIB, Round, result
+from .stalls import Stalls
 from .watcher import look
 
 RESTARTS = 10
+# On a machine with time to spare (stalls.py).
+DURABLE_WITHIN_S = 0.2
 LIVE_WITHIN_S = 1
 TIMES_WITHIN_S = 1
 
@@ -55,7 +58,7 @@ def otel_requeue_at_start(lab):
 
 def otel_12711_batch_in_memory(lab):
     """A stage in memory held 30 s in front of the queue: a kill takes what happened in the last moment, not more."""
-    lab.begin(hosts=1, rate=50)
+    lab.begin(hosts=1, rate=100)
     host = lab.hosts[0]
     for _ in range(RESTARTS):
         time.sleep(0.5)
@@ -64,8 +67,8 @@ def otel_12711_batch_in_memory(lab):
         account = host.oracle.read()
         recorded = {record.number for record in account.records.values()}
         last = max(present.monotonic_us for present in account.present.values())
-        late = [p for p in account.present.values() if p.number not in recorded and last - p.monotonic_us > 200_000]
-        lab.require(not late, f"changes that were not durable 200 ms later: {late[:1]}")
+        late = max((last - p.monotonic_us for p in account.present.values() if p.number not in recorded), default=0) / 1e6
+        lab.require_within(late, DURABLE_WITHIN_S, "a change was not durable")
         host.start()
         until("it runs", lambda: host.oracle.read().present, 10)
 
@@ -193,7 +196,7 @@ def prometheus_13182_reader_overtaken(lab):
 
 def netdata_14432_fast_restart(lab):
     """After a fast restart fresh data had old times: every change is stored with the time at which it happened."""
-    lab.begin(rate=30)
+    lab.begin(rate=60)
     for _ in range(RESTARTS):
         for host in lab.hosts:
             lab.count()
@@ -227,7 +230,7 @@ def _expect_live_beside_backlog(lab, host):
         newest = max(account.present.values(), key=lambda present: _index(present.number))
         until("it is shown", lambda: _newest_shown(lab, run) >= _index(newest.number), 20, every=0.02)
         late = time.monotonic() - newest.monotonic_us / 1e6
-        lab.require(late <= LIVE_WITHIN_S, f"a live change showed after {late:.2f} s")
+        lab.require_within(late, LIVE_WITHIN_S, "a live change was not shown")
         lab.require(_behind(account, lab.facts(host)) > 200, "the backlog was gone before it could be in the way")
 
 
@@ -321,6 +324,7 @@ class Lab:
         self.experiment = None
         self.expects_gaps = False
         self.checks_times = False
+        self.stalls = Stalls()
 
     def begin(self, **options):
         self.experiment = Round(self.seed, hub_binary=self.hub_binary, **{"hosts": 2} | options)
@@ -334,6 +338,11 @@ class Lab:
     def require(self, condition, otherwise):
         if not condition:
             self.experiment.problems.append(otherwise)
+
+    def require_within(self, took, limit, otherwise):
+        """In seconds; two processes that the machine kept waiting may stand one behind the other."""
+        stalls = 2 * self.stalls.longest_s()
+        self.require(took <= limit + stalls, f"{otherwise} after {took:.2f} s, beyond {limit} s and stalls of {stalls:.2f} s")
 
     def fault(self, kind, seconds):
         """On every host at once."""
@@ -356,7 +365,7 @@ class Lab:
             for rows in self.facts(host).changes.values():
                 for message, at_us in rows:
                     late = abs(at_us - happened.get(number_of(message), at_us)) / 1e6
-                    self.require(late <= TIMES_WITHIN_S, f"{host.name}: {message} is stored {late:.2f} s off")
+                    self.require_within(late, TIMES_WITHIN_S, f"{host.name}: {message} is stored with another time")
 
 
 def run(name, seed, keep=None, hub_binary=None):
@@ -381,6 +390,7 @@ def _run(name, do, lab, keep):
     except (AssertionError, OSError, sqlite3.Error, subprocess.SubprocessError) as error:
         lab.experiment.problems.append(f"{type(error).__name__}: {error}")
         verdict = lab.experiment.judge()
+    lab.stalls.stop()
     answer = result(lab.experiment, verdict)
     if keep and answer["problems"]:
         lab.room.keep(keep / name)

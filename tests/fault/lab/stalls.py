@@ -1,0 +1,30 @@
+"""How long the machine made a process wait that wanted to run: limits of time in scenarios are widened by that much, so
+that a busy machine is not taken for a slow hub."""
+
+import threading
+import time
+
+_EVERY_S = 0.01
+
+
+class Stalls:
+    def __init__(self):
+        self._longest = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+        self._thread.start()
+
+    def _loop(self):
+        before = time.monotonic()
+        while not self._stop.wait(_EVERY_S):
+            now = time.monotonic()
+            self._longest = max(self._longest, now - before - _EVERY_S)
+            before = now
+
+    def longest_s(self):
+        """So far."""
+        return self._longest
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join()
