@@ -112,9 +112,9 @@ Replay::Cursor* Replay::Find(const std::string& epoch, v1::Lane lane) {
   return nullptr;
 }
 
-int Replay::InFlightCount() const {
+int Replay::InFlightCount(v1::Lane lane) const {
   std::size_t count = 0;
-  for (const Cursor& cursor : cursors_) count += cursor.in_flight.size();
+  for (const Cursor& cursor : cursors_) count += cursor.state.lane == lane ? cursor.in_flight.size() : 0;
   return static_cast<int>(count);
 }
 
@@ -141,9 +141,9 @@ void Replay::NoteRoundTrip(absl::Duration took) {
 }
 
 std::optional<ReadRequest> Replay::NextRead(Moment now) {
-  if (asked_.has_value() || ready_.has_value() || InFlightCount() >= window_) return std::nullopt;
+  if (asked_.has_value() || ready_.has_value()) return std::nullopt;
   for (const v1::Lane lane : kOrder) {
-    if (now.monotonic < BlockedUntil(lane)) continue;
+    if (now.monotonic < BlockedUntil(lane) || InFlightCount(lane) >= window_) continue;
     const Cursor* cursor = NextOf(lane);
     if (cursor == nullptr) continue;
     asked_ = {.epoch = cursor->state.epoch, .lane = lane, .first_sequence = cursor->next, .max_bytes = batch_bytes_};
@@ -250,10 +250,10 @@ void Replay::RewindTo(Cursor* cursor, std::int64_t sequence) {
 
 Instant Replay::NextDeadline() const {
   if (ready_.has_value()) return paced_until_ - kPaceSlack;
-  if (asked_.has_value() || InFlightCount() >= window_) return kNever;
+  if (asked_.has_value()) return kNever;
   Instant next = kNever;
   for (const v1::Lane lane : kOrder) {
-    if (NextOf(lane) != nullptr) next = std::min(next, BlockedUntil(lane));
+    if (NextOf(lane) != nullptr && InFlightCount(lane) < window_) next = std::min(next, BlockedUntil(lane));
   }
   return next;
 }

@@ -18,7 +18,7 @@
 
 namespace muster::agent {
 
-// The hub takes 8 from one session.
+// Of one lane; the hub takes 8.
 inline constexpr int kMaxUnackedBatches = 4;
 // Heartbeats queue behind what the transport took: on a slow line batches shrink to what it moves in a second or two.
 inline constexpr std::size_t kFirstBatchBytes = 16 * 1024;
@@ -93,7 +93,8 @@ class Replay {
   // Where the lane goes on; null when nothing waits, or what is in flight has to be answered first.
   const Cursor* NextOf(v1::Lane lane) const;
   Instant BlockedUntil(v1::Lane lane) const;
-  int InFlightCount() const;
+  // Of all epochs.
+  int InFlightCount(v1::Lane lane) const;
   void RewindTo(Cursor* cursor, std::int64_t sequence);
   void Adapt(absl::Duration ack_took);
 

@@ -219,8 +219,9 @@ void AgentSession::OnRecordBatch(agent::v1::RecordBatch batch) {
   bool admitted = false;
   {
     MutexLock lock(&mutex_);
-    place = window_.Enter();
-    admitted = place && known_lane && writer_free && window_.Admit(work->bytes);
+    BatchWindow& window = WindowOf(work->name.lane);
+    place = window.Enter();
+    admitted = place && known_lane && writer_free && window.Admit(work->bytes);
   }
   if (!place) return ProtocolError("batches are sent without waiting for answers");
   work->name.place = *place;
@@ -241,7 +242,7 @@ void AgentSession::StoreBatch(const std::shared_ptr<BatchWork>& work) {
 void AgentSession::OnBatchStored(const BatchWork& work, const absl::Status& stored) {
   {
     MutexLock lock(&mutex_);
-    window_.Left(work.bytes);
+    WindowOf(work.name.lane).Left(work.bytes);
   }
   if (stored.ok()) return OnBatchApplied(work);
   if (ReasonOf(stored) == "SECRET_ROTATED") return End(RotatedRefusal());
@@ -264,7 +265,7 @@ void AgentSession::OnBatchApplied(const BatchWork& work) {
   ack->set_lane(work.name.lane);
   ack->set_sequence(outcome.position);
   for (const agent::v1::RefusedRecord& refused : outcome.refused) *ack->add_refused() = refused;
-  AnswerBatch(work.name.place, std::move(frame));
+  AnswerBatch(work.name, std::move(frame));
 }
 
 void AgentSession::RefuseBatch(const BatchName& name, agent::v1::BatchRefusalReason reason, absl::Duration retry_after,
@@ -278,13 +279,17 @@ void AgentSession::RefuseBatch(const BatchName& name, agent::v1::BatchRefusalRea
   refusal->set_reason(reason);
   if (retry_after > absl::ZeroDuration()) *refusal->mutable_retry_after() = ToProto(retry_after);
   refusal->set_expected_sequence(expected);
-  AnswerBatch(name.place, std::move(frame));
+  AnswerBatch(name, std::move(frame));
 }
 
-void AgentSession::AnswerBatch(std::int64_t place, SessionResponse answer) {
+void AgentSession::AnswerBatch(const BatchName& name, SessionResponse answer) {
   MutexLock lock(&mutex_);
   // Under the lock, as the sink only queues: answers of two threads must not overtake one another.
-  for (const SessionResponse& frame : window_.Answer(place, std::move(answer))) sink_->Send(frame);
+  for (const SessionResponse& frame : WindowOf(name.lane).Answer(name.place, std::move(answer))) sink_->Send(frame);
+}
+
+BatchWindow& AgentSession::WindowOf(agent::v1::Lane lane) {
+  return windows_[lane == agent::v1::LANE_LOGS ? 1 : 0];
 }
 
 void AgentSession::OnGoodbye(const agent::v1::Goodbye& goodbye) {

@@ -6,6 +6,7 @@
 #ifndef MUSTER_HUB_SESSION_AGENT_SESSION_H_
 #define MUSTER_HUB_SESSION_AGENT_SESSION_H_
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -80,7 +81,7 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   bool ended() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  // What an answer must repeat, and its place among the answers.
+  // What an answer must repeat, and its place among the lane's answers.
   struct BatchName {
     std::string epoch;
     agent::v1::Lane lane = agent::v1::LANE_UNSPECIFIED;
@@ -115,8 +116,9 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   void OnBatchApplied(const BatchWork& work);
   void RefuseBatch(const BatchName& name, agent::v1::BatchRefusalReason reason, absl::Duration retry_after,
                    std::int64_t expected = 0);
-  // Answers leave in the order in which the batches came.
-  void AnswerBatch(std::int64_t place, agent::v1::SessionResponse answer) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Answers leave in the order in which the lane's batches came.
+  void AnswerBatch(const BatchName& name, agent::v1::SessionResponse answer) ABSL_LOCKS_EXCLUDED(mutex_);
+  BatchWindow& WindowOf(agent::v1::Lane lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnGoodbye(const agent::v1::Goodbye& goodbye);
   bool TooManyBeats(Instant now);
   void ProtocolError(std::string message);
@@ -138,7 +140,8 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   mutable Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kAwaitHello;
   std::optional<Fleet::SessionKey> key_ ABSL_GUARDED_BY(mutex_);
-  BatchWindow window_ ABSL_GUARDED_BY(mutex_);
+  // Of events and of logs: neither waits for the other's writer.
+  std::array<BatchWindow, 2> windows_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace muster::hub

@@ -1,5 +1,5 @@
-// Batches of one session between their arrival and their answers: how many may be with the writer, and in which order
-// the answers leave. Plain logic; not thread-safe, the session guards it.
+// Batches of one lane of a session between their arrival and their answers: how many may be with the writer, and in
+// which order the answers leave. Plain logic; not thread-safe, the session guards it.
 #ifndef MUSTER_HUB_SESSION_BATCH_WINDOW_H_
 #define MUSTER_HUB_SESSION_BATCH_WINDOW_H_
 
@@ -15,7 +15,7 @@ namespace muster::hub {
 
 class BatchWindow {
  public:
-  // With the writer at a time. An agent has at most four unanswered, of 64 KiB each.
+  // With the writer at a time. An agent has at most four of a lane unanswered, of 64 KiB each.
   static constexpr int kMaxBatches = 8;
   static constexpr std::size_t kMaxBytes = 512 * 1024;
   // Refused ones wait for the answers before theirs, so that a sender that does not wait is bounded, too.
