@@ -59,8 +59,10 @@ v1::Record LineRecord(absl::Time when) {
   lines.set_deployment_key("compose/shop");
   lines.set_resource("web-1");
   lines.set_revision("0123456789ab");
-  *lines.add_lines()->mutable_time() = ToProto(when);
-  lines.mutable_lines(0)->set_text(std::string(160, 'x'));
+  *lines.mutable_base_time() = ToProto(when);
+  lines.add_time_delta_us(0);
+  lines.set_kinds(std::string(1, '\x01'));
+  lines.set_text(std::string(159, 'x') + "\n");
   return record;
 }
 

@@ -288,9 +288,7 @@ void AgentSession::AnswerBatch(const BatchName& name, SessionResponse answer) {
   for (const SessionResponse& frame : WindowOf(name.lane).Answer(name.place, std::move(answer))) sink_->Send(frame);
 }
 
-BatchWindow& AgentSession::WindowOf(agent::v1::Lane lane) {
-  return windows_[lane == agent::v1::LANE_LOGS ? 1 : 0];
-}
+BatchWindow& AgentSession::WindowOf(agent::v1::Lane lane) { return windows_[lane == agent::v1::LANE_LOGS ? 1 : 0]; }
 
 void AgentSession::OnGoodbye(const agent::v1::Goodbye& goodbye) {
   std::optional<absl::Time> expected_return;

@@ -43,7 +43,7 @@ v1::Record RecordOf(const std::string& epoch, v1::Lane lane, std::int64_t sequen
   if (lane == v1::LANE_EVENTS) {
     record.mutable_transition()->mutable_deployment()->set_message(TextOf(epoch, lane, sequence));
   } else {
-    record.mutable_log_lines()->add_lines()->set_text(TextOf(epoch, lane, sequence));
+    record.mutable_log_lines()->set_text(TextOf(epoch, lane, sequence));
   }
   return record;
 }
@@ -69,7 +69,7 @@ void TellLane(Journal& journal, const agent::LaneState& lane) {
         continue;
       }
       const std::string& text = lane.lane == v1::LANE_EVENTS ? record.transition().deployment().message()
-                                                             : record.log_lines().lines(0).text();
+                                                             : record.log_lines().text();
       if (text != TextOf(lane.epoch, lane.lane, next)) Say(fmt::format("damaged record {} {}\n", lane.epoch, next));
       ++next;
     }

@@ -31,7 +31,7 @@ inline v1::Record LogRecord(const std::string& key, absl::Time when, std::size_t
   v1::Record record;
   *record.mutable_observed_at() = ToProto(when);
   record.mutable_log_lines()->set_deployment_key(key);
-  record.mutable_log_lines()->add_lines()->set_text(std::string(padding, 'x'));
+  record.mutable_log_lines()->set_text(std::string(padding, 'x'));
   return record;
 }
 

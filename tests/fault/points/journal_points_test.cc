@@ -130,7 +130,7 @@ class JournalWorkload {
 
   v1::Record Log(std::size_t bytes) {
     v1::Record record;
-    record.mutable_log_lines()->add_lines()->set_text(NextText(v1::LANE_LOGS, bytes));
+    record.mutable_log_lines()->set_text(NextText(v1::LANE_LOGS, bytes));
     return record;
   }
 
@@ -227,7 +227,7 @@ class JournalWorkload {
           next = record.gap().last_sequence() + 1;
           continue;
         }
-        const std::string& text = name.second == v1::LANE_LOGS ? record.log_lines().lines(0).text()
+        const std::string& text = name.second == v1::LANE_LOGS ? record.log_lines().text()
                                                                : record.transition().deployment().message();
         if (text != promise.texts.at(static_cast<std::size_t>(next - 1)))
           return fmt::format("another record at {}", next);
