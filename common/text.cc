@@ -8,15 +8,30 @@
 namespace muster {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 constexpr std::string_view kEllipsis = "\xE2\x80\xA6";
 
-// One step through text that should be UTF-8 (RFC 3629): a character, or the maximal ill-formed part at `pos`.
-struct Utf8Step {
-  bool valid = false;
-  std::size_t size = 1;
-  std::uint32_t code_point = 0;
-};
+bool IsUnsafeToShow(std::uint32_t c) {
+  return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x2028 || c == 0x2029 || c == 0x200E || c == 0x200F ||
+         (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+void AppendEscaped(std::uint32_t c, std::string& out) {
+  switch (c) {
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    default:
+      out += c <= 0xFF ? fmt::format("\\x{:02x}", c) : fmt::format("\\u{:04x}", c);
+  }
+}
+
+}  // namespace
 
 Utf8Step NextUtf8(std::string_view text, std::size_t pos) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
@@ -43,36 +58,14 @@ Utf8Step NextUtf8(std::string_view text, std::size_t pos) {
     return {};
   }
   for (std::size_t i = 1; i < length; ++i) {
-    if (pos + i >= text.size() || byte(pos + i) < low || byte(pos + i) > high) return {.valid = false, .size = i};
+    if (pos + i >= text.size()) return {.cut = true, .size = i};
+    if (byte(pos + i) < low || byte(pos + i) > high) return {.size = i};
     code_point = (code_point << 6) | (byte(pos + i) & 0x3F);
     low = 0x80;
     high = 0xBF;
   }
   return {.valid = true, .size = length, .code_point = code_point};
 }
-
-bool IsUnsafeToShow(std::uint32_t c) {
-  return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x2028 || c == 0x2029 || c == 0x200E || c == 0x200F ||
-         (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
-}
-
-void AppendEscaped(std::uint32_t c, std::string& out) {
-  switch (c) {
-    case '\n':
-      out += "\\n";
-      return;
-    case '\r':
-      out += "\\r";
-      return;
-    case '\t':
-      out += "\\t";
-      return;
-    default:
-      out += c <= 0xFF ? fmt::format("\\x{:02x}", c) : fmt::format("\\u{:04x}", c);
-  }
-}
-
-}  // namespace
 
 std::string CleanUtf8(std::string_view raw, std::size_t max_bytes) {
   // Nearly everything that comes; taken over as it is.
@@ -83,7 +76,7 @@ std::string CleanUtf8(std::string_view raw, std::size_t max_bytes) {
   for (std::size_t pos = 0; pos < raw.size();) {
     const Utf8Step step = NextUtf8(raw, pos);
     if (clean.size() + kEllipsis.size() <= max_bytes) last_fit = clean.size();
-    clean += step.valid ? raw.substr(pos, step.size) : kReplacement;
+    clean += step.valid ? raw.substr(pos, step.size) : kReplacementCharacter;
     if (clean.size() > max_bytes) {
       clean.resize(last_fit);
       if (max_bytes >= kEllipsis.size()) clean += kEllipsis;

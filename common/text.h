@@ -2,6 +2,7 @@
 #ifndef MUSTER_COMMON_TEXT_H_
 #define MUSTER_COMMON_TEXT_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,19 @@ std::string CleanUtf8(std::string_view raw, std::size_t max_bytes);
 std::string EscapeControl(std::string_view text);
 
 bool IsValidUtf8(std::string_view text);
+
+// One step through text that should be UTF-8 (RFC 3629): the character at `pos`, or the maximal ill-formed part there
+// (The Unicode Standard, 3.9, "U+FFFD Substitution of Maximal Subparts"). `pos` lies within the text.
+struct Utf8Step {
+  bool valid = false;
+  // Not valid, but only because the text ends here.
+  bool cut = false;
+  std::size_t size = 1;
+  std::uint32_t code_point = 0;
+};
+Utf8Step NextUtf8(std::string_view text, std::size_t pos);
+
+inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";  // U+FFFD
 
 }  // namespace muster
 
