@@ -129,6 +129,15 @@ class Database {
   std::unordered_map<const char*, sqlite3_stmt*> statements_;
 };
 
+// For statements that return no rows: `bind` is handed the statement.
+template <typename Bind>
+absl::Status RunBound(Database& database, Sql sql, Bind bind) {
+  absl::StatusOr<Statement> statement = database.Prepare(sql);
+  if (!statement.ok()) return statement.status();
+  bind(*statement);
+  return statement->Run();
+}
+
 // The status of a result code: full disk -> RESOURCE_EXHAUSTED "DISK_FULL", I/O error -> DATA_LOSS "DISK_IO",
 // corruption -> DATA_LOSS "DATABASE_CORRUPT", constraint -> ALREADY_EXISTS, busy -> UNAVAILABLE.
 absl::Status StatusFromSqlite(int extended_code, std::string_view message, std::string_view context);

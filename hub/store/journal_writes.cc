@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <unordered_map>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "common/text.h"
 #include "common/time_format.h"
 #include "hub/store/agent_runs.h"
+#include "hub/store/batch_walk.h"
 #include "hub/store/change_rows.h"
 #include "hub/store/records.h"
 
@@ -20,35 +20,9 @@ namespace {
 
 using agent::v1::DeploymentState;
 using agent::v1::DeploymentTransition;
-using agent::v1::GapRecord;
 using agent::v1::PresenceRecord;
 using agent::v1::Record;
 using agent::v1::RecordBatch;
-
-// A negative control of tests/fault: the build that stores again what it has must be caught there.
-#ifdef MUSTER_MUTANT_NO_DEDUPE
-constexpr bool kDedupes = false;
-#else
-constexpr bool kDedupes = true;
-#endif
-
-// Beyond, numbers could not be counted on; no agent lives that long.
-constexpr std::int64_t kMaxSequence = std::numeric_limits<std::int64_t>::max() / 2;
-// Reasons in one ack: with 8192 records refused it has 130 KiB, half of what an agent reads.
-constexpr std::size_t kMaxReasons = 200;
-// The years 1970 to 9999.
-constexpr std::int64_t kLastSecond = 253'402'300'799;
-
-template <typename Bind>
-absl::Status RunBound(sqlite::Database& database, sqlite::Sql sql, Bind bind) {
-  ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare(sql));
-  bind(statement);
-  return statement.Run();
-}
-
-bool IsStorable(const google::protobuf::Timestamp& time) {
-  return time.seconds() >= 0 && time.seconds() <= kLastSecond && time.nanos() >= 0 && time.nanos() < 1'000'000'000;
-}
 
 std::string Cut(const std::string& text, std::size_t max_bytes) { return CleanUtf8(text, max_bytes); }
 
@@ -117,23 +91,10 @@ std::string FindDefect(const Record& record) {
 // One batch on its way into the tables.
 class Application {
  public:
-  Application(sqlite::Database& database, const BatchOrigin& origin, const RecordBatch& batch)
-      : database_(database), origin_(origin), batch_(batch) {}
+  Application(sqlite::Database& database, const BatchOrigin& origin, const RecordBatch& batch, absl::Time created)
+      : database_(database), origin_(origin), batch_(batch), walk_(database, origin, batch, created) {}
 
-  absl::StatusOr<BatchOutcome> Run() {
-    RETURN_IF_ERROR(CheckTarget());
-    RETURN_IF_ERROR(ReadPosition());
-    if (batch_.first_sequence() > outcome_.position + 1) {
-      outcome_.expected = outcome_.position + 1;
-      return outcome_;
-    }
-    ASSIGN_OR_RETURN(run_, FindAgentRun(database_, origin_.target_id, batch_.epoch(), origin_.run));
-    const std::int64_t before = outcome_.position;
-    RETURN_IF_ERROR(ApplyRecords());
-    if (outcome_.duplicates > 0) RETURN_IF_ERROR(RepeatRefusals(before));
-    if (outcome_.position > before) RETURN_IF_ERROR(StorePosition());
-    return std::move(outcome_);
-  }
+  absl::StatusOr<BatchOutcome> Run();
 
  private:
   // A deployment that this batch names.
@@ -144,128 +105,66 @@ class Application {
     std::optional<std::string> chosen_version;
   };
 
-  absl::Status CheckTarget();
-  absl::Status ReadPosition();
-  absl::Status ApplyRecords();
-  // The number behind a gap record; `first` when it does not fit there.
-  static std::int64_t EndOfGap(const GapRecord& gap, std::int64_t first);
   absl::Status ApplyOne(const Record& record, std::int64_t sequence);
-  absl::Status ApplyGap(const GapRecord& gap, std::int64_t first, std::int64_t end);
+  absl::Status ApplyGap(const LostRecords& lost);
   absl::Status ApplyTransition(const Record& record, absl::Time at);
   absl::Status ApplyPresence(const PresenceRecord& presence, absl::Time at);
-  absl::Status Refuse(std::int64_t sequence, const std::string& reason);
-  absl::Status RepeatRefusals(std::int64_t before);
-  absl::Status StorePosition();
   absl::StatusOr<Known*> FindDeployment(const std::string& key);
   absl::Status CreateDeployment(const Known& known, const DeploymentState& told, absl::Time at);
-  // By the hub's clock; never before the target was created, never after now, never before the record before it.
-  absl::Time Corrected(const Record& record) const;
-  absl::Time Within(absl::Time time) const { return std::max(std::min(time, origin_.arrived), created_); }
 
   sqlite::Database& database_;
   const BatchOrigin& origin_;
   const RecordBatch& batch_;
-  BatchOutcome outcome_;
-  absl::Time created_;
+  BatchWalk walk_;
   // Of the batch's epoch.
   absl::Time run_;
-  // Time of the last record of this lane.
-  absl::Time last_at_ = absl::InfinitePast();
-  // Of the batch's last record.
-  std::int64_t last_number_ = 0;
-  bool new_position_ = false;
   std::unordered_map<std::string, Known> known_;  // by key
 };
 
-absl::Status Application::CheckTarget() {
-  ASSIGN_OR_RETURN(sqlite::Statement s, database_.Prepare("SELECT secret_generation, created_us FROM targets WHERE id=?"
-                                                          " AND deleted_us IS NULL"));
-  ASSIGN_OR_RETURN(const bool row, s.Bind(1, origin_.target_id).Step());
+// When it was created; an error when its secret is no more that of the session.
+absl::StatusOr<absl::Time> CheckTarget(sqlite::Database& database, const BatchOrigin& origin) {
+  ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT secret_generation, created_us FROM targets WHERE id=?"
+                                                         " AND deleted_us IS NULL"));
+  ASSIGN_OR_RETURN(const bool row, s.Bind(1, origin.target_id).Step());
   if (!row) return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "the target was deleted");
-  if (s.Int64(0) != origin_.secret_generation) {
+  if (s.Int64(0) != origin.secret_generation) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "SECRET_ROTATED", "the target secret was replaced");
   }
-  created_ = s.Time(1);
-  return absl::OkStatus();
+  return s.Time(1);
 }
 
-absl::Status Application::ReadPosition() {
-  ASSIGN_OR_RETURN(sqlite::Statement s, database_.Prepare("SELECT sequence, at_us FROM journal_positions"
-                                                          " WHERE target_id=? AND epoch=? AND lane=?"));
-  ASSIGN_OR_RETURN(const bool row, s.Bind(1, origin_.target_id).Bind(2, batch_.epoch()).Bind(3, batch_.lane()).Step());
-  new_position_ = !row;
-  if (!row) return absl::OkStatus();
-  outcome_.position = s.Int64(0);
-  last_at_ = s.Time(1);
-  return absl::OkStatus();
-}
-
-std::int64_t Application::EndOfGap(const GapRecord& gap, std::int64_t first) {
-  const bool fits = gap.first_sequence() == first && gap.last_sequence() >= first && gap.last_sequence() < kMaxSequence;
-  return fits ? gap.last_sequence() + 1 : first;
-}
-
-absl::Status Application::ApplyRecords() {
-  std::int64_t next = batch_.first_sequence();
-  for (const Record& record : batch_.records()) {
-    const std::int64_t first = next;
-    std::int64_t end = first + 1;
-    if (record.has_gap()) end = EndOfGap(record.gap(), first);
-    // A gap that does not fit takes one number: what comes behind it must be counted from somewhere.
-    next = std::max(end, first + 1);
-    if (kDedupes && next - 1 <= outcome_.position) {
-      ++outcome_.duplicates;
-      continue;
-    }
-    if (end == first) {
-      RETURN_IF_ERROR(Refuse(first, "a gap that does not begin where it stands"));
-    } else if (record.has_gap()) {
-      RETURN_IF_ERROR(ApplyGap(record.gap(), std::max(first, outcome_.position + 1), end));
-    } else {
-      RETURN_IF_ERROR(ApplyOne(record, first));
-    }
-    outcome_.position = next - 1;
-  }
-  last_number_ = next - 1;
-  return absl::OkStatus();
+absl::StatusOr<BatchOutcome> Application::Run() {
+  ASSIGN_OR_RETURN(const bool is_in_order, walk_.Begin());
+  if (!is_in_order) return std::move(walk_.outcome());
+  ASSIGN_OR_RETURN(run_, FindAgentRun(database_, origin_.target_id, batch_.epoch(), origin_.run));
+  RETURN_IF_ERROR(
+      walk_.ApplyNew([this](const Record& record, std::int64_t sequence) { return ApplyOne(record, sequence); },
+                     [this](const LostRecords& lost) { return ApplyGap(lost); }));
+  RETURN_IF_ERROR(walk_.Finish());
+  return std::move(walk_.outcome());
 }
 
 absl::Status Application::ApplyOne(const Record& record, std::int64_t sequence) {
-  if (const std::string defect = FindDefect(record); !defect.empty()) return Refuse(sequence, defect);
-  const absl::Time at = Corrected(record);
+  if (const std::string defect = FindDefect(record); !defect.empty()) return walk_.Refuse(sequence, defect);
+  const absl::Time at = walk_.Corrected(record);
   const absl::Status stored =
       record.has_transition() ? ApplyTransition(record, at) : ApplyPresence(record.presence(), at);
   // A record that breaks a constraint is a defect of ours: it must not hold up those behind it for ever.
-  if (absl::IsAlreadyExists(stored)) return Refuse(sequence, MessageOf(stored));
+  if (absl::IsAlreadyExists(stored)) return walk_.Refuse(sequence, MessageOf(stored));
   RETURN_IF_ERROR(stored);
-  last_at_ = at;
-  outcome_.newest = at;
-  ++outcome_.applied;
+  walk_.NoteApplied(at);
   return absl::OkStatus();
 }
 
-absl::Time Application::Corrected(const Record& record) const {
-  const absl::Time told = record.has_age() ? origin_.arrived - std::max(FromProto(record.age()), absl::ZeroDuration())
-                                           : FromProto(record.observed_at()) - origin_.skew;
-  return std::max(Within(told), last_at_);
-}
-
-absl::Status Application::ApplyGap(const GapRecord& gap, std::int64_t first, std::int64_t end) {
-  // The records were made between what came before them and now; what the agent knows of their times narrows that.
-  const auto time = [&](bool known, const google::protobuf::Timestamp& told, absl::Time otherwise) {
-    return known && IsStorable(told) ? Within(FromProto(told) - origin_.skew) : otherwise;
-  };
-  const absl::Time from = time(gap.has_from(), gap.from(), Within(last_at_));
-  const absl::Time to = std::max(time(gap.has_to(), gap.to(), origin_.arrived), from);
-  RETURN_IF_ERROR(RunBound(database_,
-                           "INSERT OR IGNORE INTO journal_gaps(target_id, epoch, lane, first_sequence, last_sequence,"
-                           " reason, from_us, to_us) VALUES(?,?,?,?,?,?,?,?)",
-                           [&](sqlite::Statement& s) {
-                             s.Bind(1, origin_.target_id).Bind(2, batch_.epoch()).Bind(3, batch_.lane());
-                             s.Bind(4, first).Bind(5, end - 1).Bind(6, gap.reason()).Bind(7, from).Bind(8, to);
-                           }));
-  ++outcome_.gaps;
-  return absl::OkStatus();
+absl::Status Application::ApplyGap(const LostRecords& lost) {
+  return RunBound(database_,
+                  "INSERT OR IGNORE INTO journal_gaps(target_id, epoch, lane, first_sequence, last_sequence,"
+                  " reason, from_us, to_us) VALUES(?,?,?,?,?,?,?,?)",
+                  [&](sqlite::Statement& s) {
+                    s.Bind(1, origin_.target_id).Bind(2, batch_.epoch()).Bind(3, batch_.lane());
+                    s.Bind(4, lost.first_sequence).Bind(5, lost.last_sequence).Bind(6, lost.reason);
+                    s.Bind(7, lost.from).Bind(8, lost.to);
+                  });
 }
 
 absl::StatusOr<Application::Known*> Application::FindDeployment(const std::string& key) {
@@ -317,7 +216,7 @@ absl::Status Application::ApplyTransition(const Record& record, absl::Time at) {
 }
 
 absl::Status Application::ApplyPresence(const PresenceRecord& presence, absl::Time at) {
-  const absl::Time from = Within(at - (FromProto(presence.to()) - FromProto(presence.from())));
+  const absl::Time from = walk_.Within(at - (FromProto(presence.to()) - FromProto(presence.from())));
   if (from >= at) return absl::OkStatus();
   RETURN_IF_ERROR(RunBound(database_,
                            "UPDATE presence SET to_us=max(to_us, ?3) WHERE target_id=?1 AND deployments_observed=?4"
@@ -339,94 +238,12 @@ absl::Status Application::ApplyPresence(const PresenceRecord& presence, absl::Ti
                   });
 }
 
-absl::Status Application::Refuse(std::int64_t sequence, const std::string& reason) {
-  agent::v1::RefusedRecord refused;
-  refused.set_sequence(sequence);
-  refused.set_reason(Cut(reason, kMaxMessageBytes));
-  RETURN_IF_ERROR(RunBound(database_,
-                           "INSERT OR IGNORE INTO poisoned_records(target_id, epoch, lane, sequence, reason, noted_us)"
-                           " VALUES(?,?,?,?,?,?)",
-                           [&](sqlite::Statement& s) {
-                             s.Bind(1, origin_.target_id).Bind(2, batch_.epoch()).Bind(3, batch_.lane());
-                             s.Bind(4, sequence).Bind(5, refused.reason()).Bind(6, origin_.arrived);
-                           }));
-  if (outcome_.refused.size() >= kMaxReasons) refused.clear_reason();
-  outcome_.refused.push_back(std::move(refused));
-  return absl::OkStatus();
-}
-
-// A batch that is seen again gets the answer that was lost.
-absl::Status Application::RepeatRefusals(std::int64_t before) {
-  ASSIGN_OR_RETURN(sqlite::Statement s,
-                   database_.Prepare("SELECT sequence, reason FROM poisoned_records WHERE target_id=? AND epoch=?"
-                                     " AND lane=? AND sequence BETWEEN ? AND ? ORDER BY sequence"));
-  s.Bind(1, origin_.target_id).Bind(2, batch_.epoch()).Bind(3, batch_.lane());
-  s.Bind(4, batch_.first_sequence()).Bind(5, std::min(before, last_number_));
-  std::vector<agent::v1::RefusedRecord> repeated;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, s.Step());
-    if (!row) break;
-    agent::v1::RefusedRecord& refused = repeated.emplace_back();
-    refused.set_sequence(s.Int64(0));
-    refused.set_reason(s.Text(1));
-  }
-  outcome_.refused.insert(outcome_.refused.begin(), repeated.begin(), repeated.end());
-  return absl::OkStatus();
-}
-
-absl::Status Application::StorePosition() {
-  RETURN_IF_ERROR(RunBound(database_,
-                           "INSERT INTO journal_positions(target_id, epoch, lane, sequence, at_us, touched_us)"
-                           " VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(target_id, epoch, lane)"
-                           " DO UPDATE SET sequence=?4, at_us=?5, touched_us=?6",
-                           [&](sqlite::Statement& s) {
-                             s.Bind(1, origin_.target_id).Bind(2, batch_.epoch()).Bind(3, batch_.lane());
-                             s.Bind(4, outcome_.position).Bind(5, std::max(last_at_, created_));
-                             s.Bind(6, origin_.arrived);
-                           }));
-  if (!outcome_.refused.empty()) {
-    RETURN_IF_ERROR(RunBound(database_,
-                             "DELETE FROM poisoned_records WHERE target_id=?1 AND noted_us<(SELECT noted_us FROM"
-                             " poisoned_records WHERE target_id=?1 ORDER BY noted_us DESC LIMIT 1 OFFSET ?2)",
-                             [&](sqlite::Statement& s) { s.Bind(1, origin_.target_id).Bind(2, kKeptPoisoned - 1); }));
-  }
-  if (!new_position_) return absl::OkStatus();
-  return RunBound(database_,
-                  "DELETE FROM journal_positions WHERE target_id=?1 AND touched_us<(SELECT touched_us FROM"
-                  " journal_positions WHERE target_id=?1 ORDER BY touched_us DESC LIMIT 1 OFFSET ?2)",
-                  [&](sqlite::Statement& s) { s.Bind(1, origin_.target_id).Bind(2, kKeptPositions - 1); });
-}
-
 }  // namespace
-
-std::string FindBatchDefect(const RecordBatch& batch) {
-  if (batch.epoch().empty() || batch.epoch().size() > kMaxEpochBytes) return "a batch without an epoch";
-  if (batch.first_sequence() < 1 || batch.first_sequence() >= kMaxSequence) return "a batch without a sequence number";
-  if (batch.records().empty()) return "a batch without records";
-  if (batch.records_size() > kMaxBatchRecords) return "a batch of more than 8192 records";
-  return "";
-}
 
 absl::StatusOr<BatchOutcome> ApplyBatch(sqlite::Database& database, const BatchOrigin& origin,
                                         const RecordBatch& batch) {
-  return Application(database, origin, batch).Run();
-}
-
-absl::StatusOr<std::vector<agent::v1::LanePosition>> ReadPositions(sqlite::Database& database,
-                                                                   std::string_view target_id,
-                                                                   const std::vector<agent::v1::LanePosition>& listed) {
-  std::vector<agent::v1::LanePosition> positions;
-  for (const agent::v1::LanePosition& asked : listed) {
-    ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT sequence FROM journal_positions WHERE target_id=?"
-                                                           " AND epoch=? AND lane=?"));
-    ASSIGN_OR_RETURN(const bool row, s.Bind(1, target_id).Bind(2, asked.epoch()).Bind(3, asked.lane()).Step());
-    if (!row) continue;
-    agent::v1::LanePosition& position = positions.emplace_back();
-    position.set_epoch(asked.epoch());
-    position.set_lane(asked.lane());
-    position.set_sequence(s.Int64(0));
-  }
-  return positions;
+  ASSIGN_OR_RETURN(const absl::Time created, CheckTarget(database, origin));
+  return Application(database, origin, batch, created).Run();
 }
 
 }  // namespace muster::hub

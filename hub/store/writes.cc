@@ -14,14 +14,6 @@ namespace {
 
 constexpr char kNotListeningReason[] = "the hub had not listened long enough to know";
 
-// Runs a prepared statement whose parameters `bind` sets.
-template <typename Bind>
-absl::Status RunBound(sqlite::Database& database, sqlite::Sql sql, Bind bind) {
-  ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare(sql));
-  bind(statement);
-  return statement.Run();
-}
-
 // The newest interval of a history, which the next one follows.
 struct LastInterval {
   bool open = false;
