@@ -300,9 +300,9 @@ TEST_F(ReplayTest, ABusyHubGetsTheSameBatchAgainAfterItsTime) {
   Begin({LaneOf("e", kEvents, 1000), LaneOf("e", kLogs, 1000)});
   Pump();
   Refuse("e", kEvents, 1, v1::BATCH_REFUSAL_REASON_BUSY, 0, absl::Seconds(3));
-  EXPECT_THAT(Pump(), ElementsAre("e/logs/1+10")) << "the other lane goes on";
+  EXPECT_THAT(Pump(), testing::IsEmpty());
   Ack("e", kLogs, 10);
-  EXPECT_THAT(Pump(), testing::Each(testing::StartsWith("e/logs/")));
+  EXPECT_THAT(Pump(), ElementsAre("e/logs/11+10", "e/logs/21+10")) << "the other lane goes on";
   clock_.Advance(absl::Seconds(3));
   Ack("e", kLogs, 30);
   EXPECT_THAT(Pump(), testing::Contains("e/events/1+10"));
