@@ -1,14 +1,9 @@
 #include "hub/store/schema.h"
 
-#include <fmt/format.h>
-
-#include "common/status.h"
+#include <iterator>
 
 namespace muster::hub {
 namespace {
-
-// "MUST" in ASCII (PRAGMA application_id): tells our file from another program's.
-constexpr int kApplicationId = 0x4D555354;
 
 constexpr sqlite::Sql kVersion1 = R"sql(
 CREATE TABLE meta(
@@ -234,54 +229,14 @@ CREATE TABLE poisoned_records(
 PRAGMA user_version = 2;
 )sql";
 
-absl::StatusOr<int> ApplicationId(sqlite::Database& database) {
-  ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare("PRAGMA application_id"));
-  ASSIGN_OR_RETURN(const bool row, statement.Step());
-  return row ? statement.Int(0) : 0;
-}
-
-absl::StatusOr<bool> HasTables(sqlite::Database& database) {
-  ASSIGN_OR_RETURN(sqlite::Statement statement, database.Prepare("SELECT 1 FROM sqlite_schema LIMIT 1"));
-  return statement.Step();
-}
-
-absl::Status RunStep(sqlite::Database& database, sqlite::Sql step) {
-  RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
-  if (absl::Status made = database.Execute(step); !made.ok()) {
-    database.Execute("ROLLBACK").IgnoreError();
-    return Annotate(made, "bring the database to this version's schema");
-  }
-  return database.Execute("COMMIT");
-}
+constexpr sqlite::Sql kSteps[] = {kVersion1, kVersion2};
+static_assert(std::size(kSteps) == kSchemaVersion);
 
 }  // namespace
 
-absl::Status CheckOwnership(sqlite::Database& database) {
-  ASSIGN_OR_RETURN(const int version, database.UserVersion());
-  ASSIGN_OR_RETURN(const int application, ApplicationId(database));
-  ASSIGN_OR_RETURN(const bool has_tables, HasTables(database));
-  if (has_tables && application != kApplicationId) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "DATABASE_FOREIGN",
-                     "the database belongs to another program; give the hub a data folder of its own");
-  }
-  if (version > kSchemaVersion) {
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition, "DATABASE_TOO_NEW",
-        fmt::format("the database has schema {}, this hub knows up to {}; run the newer hub that wrote it, "
-                    "or restore the backup made before the upgrade",
-                    version, kSchemaVersion));
-  }
-  return absl::OkStatus();
+const Schema& HubSchema() {
+  static constexpr Schema kSchema{.application_id = 0x4D555354, .steps = kSteps};  // "MUST"
+  return kSchema;
 }
-
-absl::Status MigrateTo(sqlite::Database& database, int wanted) {
-  RETURN_IF_ERROR(CheckOwnership(database));
-  ASSIGN_OR_RETURN(const int version, database.UserVersion());
-  if (version < 1 && wanted >= 1) RETURN_IF_ERROR(RunStep(database, kVersion1));
-  if (version < 2 && wanted >= 2) RETURN_IF_ERROR(RunStep(database, kVersion2));
-  return absl::OkStatus();
-}
-
-absl::Status Migrate(sqlite::Database& database) { return MigrateTo(database, kSchemaVersion); }
 
 }  // namespace muster::hub

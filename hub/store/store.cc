@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "common/status.h"
-#include "hub/store/schema.h"
 
 namespace muster::hub {
 namespace {
@@ -25,18 +24,18 @@ absl::Status QuickCheck(sqlite::Database& database) {
 
 // Opening for writing already changes a file (it becomes a WAL database), so one that is there is looked at first.
 // What keeps it from being read is told better by opening it in earnest.
-absl::Status LookBeforeOpening(const std::string& path) {
+absl::Status LookBeforeOpening(const std::string& path, const Schema& schema) {
   const auto database = sqlite::Database::Open(path, sqlite::OpenMode::kReader);
   if (!database.ok()) return absl::OkStatus();
-  const absl::Status owned = CheckOwnership(**database);
+  const absl::Status owned = CheckOwnership(**database, schema);
   return absl::IsFailedPrecondition(owned) ? owned : absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<sqlite::Database>> OpenWriter(const std::string& path) {
-  RETURN_IF_ERROR(LookBeforeOpening(path));
+absl::StatusOr<std::unique_ptr<sqlite::Database>> OpenWriter(const std::string& path, const Store::Options& options) {
+  RETURN_IF_ERROR(LookBeforeOpening(path, *options.schema));
   ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(path, sqlite::OpenMode::kWriter));
-  RETURN_IF_ERROR(QuickCheck(*database));
-  RETURN_IF_ERROR(Migrate(*database));
+  if (options.is_checked) RETURN_IF_ERROR(QuickCheck(*database));
+  RETURN_IF_ERROR(Migrate(*database, *options.schema));
   // 16 MiB instead of 2: agents that catch up write to the ends of many histories in turn.
   RETURN_IF_ERROR(database->Execute("PRAGMA cache_size=-16384"));
   return database;
@@ -79,13 +78,15 @@ DataDirLock::~DataDirLock() {
   if (fd_ >= 0) close(fd_);
 }
 
-Store::Store(std::string path, std::unique_ptr<sqlite::Database> writer, Writer::Observer observer,
+Store::Store(std::string path, std::unique_ptr<sqlite::Database> writer, Options options,
              std::vector<std::unique_ptr<sqlite::Database>> readers)
-    : path_(std::move(path)), writer_(std::move(writer), std::move(observer)), idle_readers_(std::move(readers)) {}
+    : path_(std::move(path)),
+      writer_(std::move(writer), std::move(options.observer), options.pacing),
+      idle_readers_(std::move(readers)) {}
 
-absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path, Writer::Observer observer) {
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path, Options options) {
   const mode_t old_mask = umask(0077);
-  auto writer = OpenWriter(path);
+  auto writer = OpenWriter(path, options);
   umask(old_mask);
   if (!writer.ok()) return WithAdvice(writer.status(), path);
   std::vector<std::unique_ptr<sqlite::Database>> readers;
@@ -93,7 +94,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path, Writ
     ASSIGN_OR_RETURN(auto reader, sqlite::Database::Open(path, sqlite::OpenMode::kReader));
     readers.push_back(std::move(reader));
   }
-  return std::unique_ptr<Store>(new Store(path, *std::move(writer), std::move(observer), std::move(readers)));
+  return std::unique_ptr<Store>(new Store(path, *std::move(writer), std::move(options), std::move(readers)));
 }
 
 std::int64_t Store::SizeBytes() const {

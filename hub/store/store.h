@@ -1,5 +1,5 @@
-// The hub's durable memory: one SQLite file in the data folder, one writer, a few readers. Owned by main; everything
-// that must outlive the process goes through here. Notifications are hints, this is the truth.
+// The hub's durable memory: an SQLite file in the data folder with one writer and a few readers. Owned by main;
+// everything that must outlive the process goes through here. Notifications are hints, this is the truth.
 #ifndef MUSTER_HUB_STORE_STORE_H_
 #define MUSTER_HUB_STORE_STORE_H_
 
@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "common/mutex.h"
 #include "common/sqlite/database.h"
+#include "hub/store/schema.h"
 #include "hub/store/writer.h"
 
 namespace muster::hub {
@@ -36,8 +37,17 @@ class Store {
   // cores use.
   static constexpr int kReaders = 4;
 
-  // Creates, migrates and checks the database (quick_check: a corrupt one is refused, DATABASE_CORRUPT).
-  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path, Writer::Observer observer = {});
+  struct Options {
+    const Schema* schema = &HubSchema();
+    // At the start, with quick_check: it reads all there is.
+    bool is_checked = true;
+    Writer::Pacing pacing;
+    Writer::Observer observer;
+  };
+
+  // Creates, migrates and checks the database; a corrupt one is refused, DATABASE_CORRUPT.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path, Options options);
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path) { return Open(path, Options()); }
 
   Writer& writer() { return writer_; }
 
@@ -48,7 +58,7 @@ class Store {
   std::int64_t SizeBytes() const;
 
  private:
-  Store(std::string path, std::unique_ptr<sqlite::Database> writer, Writer::Observer observer,
+  Store(std::string path, std::unique_ptr<sqlite::Database> writer, Options options,
         std::vector<std::unique_ptr<sqlite::Database>> readers);
 
   const std::string path_;

@@ -22,14 +22,14 @@ absl::Status Stopped() {
 
 }  // namespace
 
-Writer::Writer(std::unique_ptr<sqlite::Database> database, Observer observer)
-    : database_(std::move(database)), observer_(std::move(observer)) {
+Writer::Writer(std::unique_ptr<sqlite::Database> database, Observer observer, Pacing pacing)
+    : database_(std::move(database)), observer_(std::move(observer)), pacing_(pacing) {
   thread_ = std::thread([this] { Loop(); });
 }
 
 Writer::~Writer() { Stop(); }
 
-absl::Status Writer::TryQueue(Operation& operation, Done& done) {
+absl::Status Writer::TryQueue(Operation& operation, Done& done, std::size_t weight) {
   MutexLock lock(&mutex_);
   if (stopping_) return Stopped();
   if (failed_for_good_) return fault_;
@@ -37,12 +37,13 @@ absl::Status Writer::TryQueue(Operation& operation, Done& done) {
     return MakeError(absl::StatusCode::kResourceExhausted, "WRITER_BUSY",
                      "the hub's disk does not keep up with what is to be stored; try again later");
   }
-  queue_.push_back(Item{std::move(operation), std::move(done), absl::OkStatus()});
+  queue_.push_back(Item{std::move(operation), std::move(done), weight, absl::OkStatus()});
+  weight_ += weight;
   return absl::OkStatus();
 }
 
-void Writer::Submit(Operation operation, Done done) {
-  if (absl::Status refusal = TryQueue(operation, done); !refusal.ok()) return done(std::move(refusal));
+void Writer::Submit(Operation operation, Done done, std::size_t weight) {
+  if (absl::Status refusal = TryQueue(operation, done, weight); !refusal.ok()) return done(std::move(refusal));
   wake_.NotifyOne();
 }
 
@@ -75,13 +76,28 @@ std::size_t Writer::queued() const {
   return queue_.size();
 }
 
+void Writer::WaitForWork() {
+  while (!stopping_) {
+    if (queue_.empty()) {
+      wake_.Wait(&mutex_);
+      continue;
+    }
+    const bool is_enough = pacing_.distance == absl::ZeroDuration() || weight_ >= pacing_.enough_weight;
+    const absl::Duration left = is_enough ? absl::ZeroDuration() : next_begin_ - Clock::System()->Monotonic();
+    if (left <= absl::ZeroDuration()) break;
+    wake_.WaitFor(&mutex_, left);
+  }
+}
+
 std::vector<Writer::Item> Writer::NextBatch() {
   std::vector<Item> batch;
   MutexLock lock(&mutex_);
-  while (queue_.empty() && !stopping_) wake_.Wait(&mutex_);
+  WaitForWork();
+  next_begin_ = Clock::System()->Monotonic() + pacing_.distance;
   const std::size_t size = std::min(queue_.size(), kMaxBatch);
   batch.reserve(size);
   for (std::size_t i = 0; i < size; ++i) {
+    weight_ -= queue_.front().weight;
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }

@@ -13,11 +13,13 @@
 #include <memory>
 #include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/clock.h"
 #include "common/mutex.h"
 #include "common/sqlite/database.h"
 
@@ -40,18 +42,28 @@ class Writer {
   // records each, and sessions and operators wait behind them.
   static constexpr absl::Duration kMaxTransaction = absl::Milliseconds(100);
 
+  // When transactions begin.
+  struct Pacing {
+    // After the one before, at the earliest. What comes meanwhile shares a transaction.
+    absl::Duration distance;
+    // Unless operations of so much weight wait.
+    std::size_t enough_weight = 0;
+  };
+
   // Told on the writer thread after each transaction; either may be empty.
   struct Observer {
     std::function<void(absl::Duration took, std::size_t operations)> committed;
     std::function<void()> failed;
   };
 
-  Writer(std::unique_ptr<sqlite::Database> database, Observer observer);
+  Writer(std::unique_ptr<sqlite::Database> database, Observer observer, Pacing pacing);
+  Writer(std::unique_ptr<sqlite::Database> database, Observer observer)
+      : Writer(std::move(database), std::move(observer), Pacing()) {}
   // Finishes what is queued.
   ~Writer();
 
   // Thread-safe. `done` is called exactly once, possibly before Submit returns when the queue is full or stopped.
-  void Submit(Operation operation, Done done) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Submit(Operation operation, Done done, std::size_t weight = 0) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Submit and wait. Not from the writer thread. `committed` runs on the writer thread when the operation is stored,
   // before Run returns: what several callers bring into memory by it comes there in the order of the commits.
@@ -68,11 +80,14 @@ class Writer {
   struct Item {
     Operation operation;
     Done done;
+    std::size_t weight = 0;
     absl::Status result;
   };
 
   // Takes both only when it answers OK.
-  absl::Status TryQueue(Operation& operation, Done& done) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status TryQueue(Operation& operation, Done& done, std::size_t weight) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Until a transaction is to begin, or the writer to stop.
+  void WaitForWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<Item> NextBatch() ABSL_LOCKS_EXCLUDED(mutex_);
   // Commits the first of these, all of them if there is time, and answers those. Returns what is left.
@@ -85,10 +100,14 @@ class Writer {
 
   const std::unique_ptr<sqlite::Database> database_;  // used by the writer thread only
   const Observer observer_;
+  const Pacing pacing_;
 
   mutable Mutex mutex_;
   CondVar wake_;
   std::deque<Item> queue_ ABSL_GUARDED_BY(mutex_);
+  std::size_t weight_ ABSL_GUARDED_BY(mutex_) = 0;
+  // When the next transaction may begin.
+  Instant next_begin_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status fault_ ABSL_GUARDED_BY(mutex_);
   bool failed_for_good_ ABSL_GUARDED_BY(mutex_) = false;

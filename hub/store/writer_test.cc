@@ -105,6 +105,30 @@ TEST_F(WriterTest, StoresBeforeItAnswers) {
   EXPECT_THAT(Rows(), ElementsAre(1));
 }
 
+TEST_F(WriterTest, BetweenTransactionsItWaitsUnlessEnoughHasGathered) {
+  writer_.reset();
+  std::vector<std::size_t> commits;
+  auto database = sqlite::Database::Open(path(), sqlite::OpenMode::kWriter);
+  ASSERT_TRUE(database.ok());
+  Writer writer(
+      *std::move(database),
+      {.committed = [&](absl::Duration, std::size_t operations) { commits.push_back(operations); }, .failed = nullptr},
+      {.distance = absl::Hours(1), .enough_weight = 10});
+  ASSERT_TRUE(writer.Run(Inserting(1)).ok()) << "the first one does not wait";
+  for (int x = 2; x <= 4; ++x)
+    writer.Submit(
+        Inserting(x), [](const absl::Status&) {}, 3);
+  std::promise<void> stored;
+  writer.Submit(
+      Inserting(5), [&](const absl::Status&) { stored.set_value(); }, 1);
+  stored.get_future().wait();
+  writer.Submit(
+      Inserting(6), [](const absl::Status&) {}, 9);
+  writer.Stop();
+  EXPECT_THAT(commits, ElementsAre(1, 4, 1)) << "stopping does not wait either";
+  EXPECT_THAT(Rows(), ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
 TEST_F(WriterTest, CommitsWaitingOperationsTogether) {
   CloseGate();
   for (int x = 1; x <= 50; ++x) writer_->Submit(Inserting(x), [](const absl::Status&) {});
