@@ -60,7 +60,6 @@ v1::Record LineRecord(absl::Time when) {
   lines.set_resource("web-1");
   lines.set_revision("0123456789ab");
   *lines.mutable_base_time() = ToProto(when);
-  lines.add_time_delta_us(0);
   lines.set_kinds(std::string(1, '\x01'));
   lines.set_text(std::string(159, 'x') + "\n");
   return record;
