@@ -109,10 +109,11 @@ void AgentSession::OnHello(const agent::v1::Hello& hello) {
   SessionOpening opening = admission.opening;
   auto stored_opening = std::make_shared<StoredOpening>();
   deps_->writer->Submit(
-      [opening = std::move(opening), listed = ListedPositions(hello),
+      [opening = std::move(opening), listed = ListedPositions(hello), of_logs = LogPositions(hello),
        stored_opening](sqlite::Database& database) -> absl::Status {
         ASSIGN_OR_RETURN(stored_opening->run, RecordSessionOpening(database, opening));
         ASSIGN_OR_RETURN(stored_opening->applied, ReadPositions(database, opening.target_id, listed));
+        stored_opening->applied.insert(stored_opening->applied.end(), of_logs.begin(), of_logs.end());
         return absl::OkStatus();
       },
       [self = shared_from_this(), stored_opening,
@@ -204,7 +205,7 @@ void AgentSession::OnRecordBatch(agent::v1::RecordBatch batch) {
   if (!key) return;
   auto accepted = deps_->fleet->AcceptBatch(*key, deps_->clock->Now());
   if (const Refusal* refusal = std::get_if<Refusal>(&accepted)) return End(*refusal);
-  const bool known_lane = batch.lane() == agent::v1::LANE_EVENTS;
+  const bool known_lane = Takes(batch.lane());
   if (known_lane) {
     if (std::string defect = FindBatchDefect(batch); !defect.empty()) return ProtocolError(std::move(defect));
   }
@@ -214,7 +215,7 @@ void AgentSession::OnRecordBatch(agent::v1::RecordBatch batch) {
   work->origin = std::get<BatchOrigin>(std::move(accepted));
   work->bytes = batch.ByteSizeLong();
   work->batch = std::move(batch);
-  const bool writer_free = deps_->writer->queued() < kMaxWriterQueue;
+  const bool writer_free = !known_lane || Queued(work->name.lane) < kMaxWriterQueue;
   std::optional<std::int64_t> place;
   bool admitted = false;
   {
@@ -230,13 +231,55 @@ void AgentSession::OnRecordBatch(agent::v1::RecordBatch batch) {
   StoreBatch(work);
 }
 
+bool AgentSession::Takes(agent::v1::Lane lane) const {
+  return lane == agent::v1::LANE_EVENTS || (lane == agent::v1::LANE_LOGS && deps_->logs != nullptr);
+}
+
+std::size_t AgentSession::Queued(agent::v1::Lane lane) const {
+  return lane == agent::v1::LANE_LOGS ? deps_->logs->store().writer().queued() : deps_->writer->queued();
+}
+
+// Of those that the hub does not know it says nothing, and the agent begins with the oldest that it has.
+AgentSession::Positions AgentSession::LogPositions(const agent::v1::Hello& hello) const {
+  if (deps_->logs == nullptr) return {};
+  Positions listed = ListedPositions(hello);
+  absl::StatusOr<Positions> positions = deps_->logs->Positions(hello.target_id(), listed);
+  if (positions.ok()) return *std::move(positions);
+  // While nobody knows, the agent keeps what it has.
+  Positions kept;
+  for (agent::v1::LanePosition& position : listed) {
+    if (position.lane() != agent::v1::LANE_LOGS) continue;
+    position.set_sequence(std::max<std::int64_t>(position.oldest_sequence() - 1, 0));
+    kept.push_back(std::move(position));
+  }
+  return kept;
+}
+
 void AgentSession::StoreBatch(const std::shared_ptr<BatchWork>& work) {
+  if (work->name.lane == agent::v1::LANE_LOGS) return StoreLogs(work);
   deps_->writer->Submit(
       [work](sqlite::Database& database) -> absl::Status {
         ASSIGN_OR_RETURN(work->outcome, ApplyBatch(database, work->origin, work->batch));
         return absl::OkStatus();
       },
       [self = shared_from_this(), work](const absl::Status& stored) { self->OnBatchStored(*work, stored); });
+}
+
+void AgentSession::StoreLogs(const std::shared_ptr<BatchWork>& work) {
+  // Its transaction cannot look at the secret, which is in the other file: the live fleet is asked right before.
+  const auto may_store = [fleet = deps_->fleet, clock = deps_->clock, key = work->key]() -> absl::Status {
+    const auto accepted = fleet->AcceptBatch(key, clock->Now());
+    const Refusal* refusal = std::get_if<Refusal>(&accepted);
+    if (refusal == nullptr) return absl::OkStatus();
+    const bool is_deleted = refusal->reason == agent::v1::FAREWELL_REASON_TARGET_DELETED;
+    return MakeError(absl::StatusCode::kFailedPrecondition, is_deleted ? "TARGET_NOT_FOUND" : "SECRET_ROTATED",
+                     refusal->message);
+  };
+  deps_->logs->Apply(work->origin, std::move(work->batch), may_store,
+                     [self = shared_from_this(), work](const absl::Status& stored, const BatchOutcome& outcome) {
+                       work->outcome = outcome;
+                       self->OnBatchStored(*work, stored);
+                     });
 }
 
 void AgentSession::OnBatchStored(const BatchWork& work, const absl::Status& stored) {

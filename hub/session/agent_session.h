@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "hub/fleet/fleet.h"
+#include "hub/logs/log_store.h"
 #include "hub/session/batch_window.h"
 #include "hub/store/journal_writes.h"
 #include "hub/store/writer.h"
@@ -47,6 +48,8 @@ struct SessionCounters {
 struct SessionDeps {
   Fleet* fleet = nullptr;
   Writer* writer = nullptr;
+  // Null: the lane of logs is not taken.
+  LogStore* logs = nullptr;
   const Clock* clock = nullptr;
   const SessionCounters* counters = nullptr;
   std::string hub_epoch;
@@ -111,7 +114,12 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   void Welcome(const Fleet::Admission& admission, const Positions& applied, const std::string& session_id);
   void OnHeartbeat(const agent::v1::Heartbeat& heartbeat);
   void OnRecordBatch(agent::v1::RecordBatch batch);
+  bool Takes(agent::v1::Lane lane) const;
+  // Of the lane's writer.
+  std::size_t Queued(agent::v1::Lane lane) const;
+  Positions LogPositions(const agent::v1::Hello& hello) const;
   void StoreBatch(const std::shared_ptr<BatchWork>& work);
+  void StoreLogs(const std::shared_ptr<BatchWork>& work);
   void OnBatchStored(const BatchWork& work, const absl::Status& stored);
   void OnBatchApplied(const BatchWork& work);
   void RefuseBatch(const BatchName& name, agent::v1::BatchRefusalReason reason, absl::Duration retry_after,
