@@ -173,12 +173,11 @@ absl::Status RunningHub::LockDataDir() {
 }
 
 absl::Status RunningHub::OpenStore() {
-  ASSIGN_OR_RETURN(
-      store_,
-      Store::Open(config_.data_dir + "/hub.db",
-                  {.observer = {.committed = [this](absl::Duration took,
-                                                    std::size_t count) { metrics_.StoreCommitted(took, count); },
-                                .failed = [this] { metrics_.StoreFailed(); }}}));
+  Store::Options options;
+  options.observer = {
+      .committed = [this](absl::Duration took, std::size_t count) { metrics_.StoreCommitted(took, count); },
+      .failed = [this] { metrics_.StoreFailed(); }};
+  ASSIGN_OR_RETURN(store_, Store::Open(config_.data_dir + "/hub.db", std::move(options)));
   ASSIGN_OR_RETURN(memory_, LoadMemory(*store_, config_.organization, config_.data_dir + "/admin-token", started_));
   return absl::OkStatus();
 }
