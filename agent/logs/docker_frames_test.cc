@@ -94,7 +94,7 @@ const std::string kZ(16'382, 'z');
 
 // What Docker sent for a container that wrote, on stdout: "ready", "", 16,384 x and a y, 16,384 x, 16,382 z and a euro
 // sign, "bin" and two bytes that are no UTF-8, "half" without a newline; on stderr: "bad". Recorded from 20.10.24 in
-// Europe/Berlin, the times made shorter to compare and the x of the second long line other letters there.
+// Europe/Berlin; only the times are made even.
 struct Recording {
   const char* name;
   Format format;
