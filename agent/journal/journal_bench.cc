@@ -61,7 +61,9 @@ v1::Record LineRecord(absl::Time when) {
   lines.set_revision("0123456789ab");
   *lines.mutable_base_time() = ToProto(when);
   lines.set_kinds(std::string(1, '\x01'));
-  lines.set_text(std::string(159, 'x') + "\n");
+  std::string text(160, 'x');
+  text.back() = '\n';
+  lines.set_text(std::move(text));
   return record;
 }
 
