@@ -388,6 +388,8 @@ def _run(name, do, lab, keep):
         if lab.expects_gaps and verdict.gaps_real == 0:
             verdict.wrong.append("invalid: nothing was given up, so no gap could be missing")
     except (AssertionError, OSError, sqlite3.Error, subprocess.SubprocessError) as error:
+        if lab.experiment is None:  # hub and hosts did not come up
+            raise
         lab.experiment.problems.append(f"{type(error).__name__}: {error}")
         verdict = lab.experiment.judge()
     lab.stalls.stop()
