@@ -1,4 +1,5 @@
-# muster_precompile(TARGET [TESTS]): other people's headers that most sources read are parsed once, not in each of them.
+# muster_precompile(TARGET muster_precompiled|muster_precompiled_tests): other people's headers that most sources read are
+# parsed once, not in each of them, with the flags of what they are for.
 # Nothing of ours is in there, so changing ours rebuilds what includes it and no more. Off where a build shall see each
 # source as it stands: what a source forgets to include is found by the clang preset and by clang-tidy.
 option(MUSTER_PRECOMPILE "Precompile other people's headers" OFF)
@@ -8,7 +9,8 @@ if(MUSTER_PRECOMPILE)
     <absl/container/flat_hash_map.h> <absl/functional/any_invocable.h> <absl/status/statusor.h>
     <absl/synchronization/mutex.h> <absl/time/time.h> <fmt/format.h>
     <google/protobuf/duration.pb.h> <google/protobuf/timestamp.pb.h>)
-  file(WRITE ${CMAKE_BINARY_DIR}/generated/precompiled.cc "")
+  # Left alone when it is there: a target needs a source.
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/precompiled.cc CONTENT "")
   add_library(muster_precompiled STATIC ${CMAKE_BINARY_DIR}/generated/precompiled.cc)
   target_link_libraries(muster_precompiled PRIVATE muster_flags protobuf::libprotobuf)
   target_precompile_headers(muster_precompiled PRIVATE ${headers})
@@ -19,14 +21,8 @@ if(MUSTER_PRECOMPILE)
   endif()
 endif()
 
-function(muster_precompile name)
-  cmake_parse_arguments(arg "TESTS" "" "" ${ARGN})
-  if(NOT MUSTER_PRECOMPILE)
-    return()
-  endif()
-  if(arg_TESTS)
-    target_precompile_headers(${name} REUSE_FROM muster_precompiled_tests)
-  else()
-    target_precompile_headers(${name} REUSE_FROM muster_precompiled)
+function(muster_precompile name like)
+  if(MUSTER_PRECOMPILE)
+    target_precompile_headers(${name} REUSE_FROM ${like})
   endif()
 endfunction()

@@ -61,6 +61,18 @@ TEST_F(ApplyBatchTest, OrderHoldsAcrossBatchesWhenTheHubsClockIsSetBack) {
 
 // ---- deployments
 
+// A batch that was stored before the heartbeat of the same moment: a restart must not change what is shown.
+TEST_F(ApplyBatchTest, ADeploymentHasBeenSeenSinceTheLiveFleetSaysSo) {
+  Apply(Batch(1, {Change(10, DEPLOYMENT_STATUS_RUNNING)}));
+  const auto live = Named(NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(12)), At(10));
+  ASSERT_TRUE(RecordDeploymentTransition(*database_, live).ok());
+  EXPECT_EQ(LoadTargets(*database_)->front().deployments.front().created, At(12));
+  auto later = live;
+  later.deployment.created = At(50);
+  ASSERT_TRUE(RecordDeploymentTransition(*database_, later).ok());
+  EXPECT_EQ(LoadTargets(*database_)->front().deployments.front().created, At(12)) << "as long as it is there";
+}
+
 TEST_F(ApplyBatchTest, DeploymentThatOnlyTheJournalKnowsIsNotShownAsPresent) {
   Apply(Batch(1, {Change(1, DEPLOYMENT_STATUS_RUNNING), Removed(20)}));
   EXPECT_THAT(History(), ElementsAre("1.0|5", "20.0|0"));

@@ -52,13 +52,15 @@ absl::Status InsertTargetInterval(sqlite::Database& database, std::string_view t
                   });
 }
 
+// One that was archived, or that only a journal told of so far, has been seen since now: as the live fleet shows it.
 absl::Status UpsertDeployment(sqlite::Database& database, const DeploymentTransition& transition,
                               const std::string& report) {
   const StoredDeployment& d = transition.deployment;
   return RunBound(database,
                   "INSERT INTO deployments(id, target_id, key, created_us, gone_us, revision_us, logs_enabled,"
                   " application, application_version, report) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"
-                  " ON CONFLICT(id) DO UPDATE SET archived_us=NULL, gone_us=?5, revision_us=?6, report=?10",
+                  " ON CONFLICT(id) DO UPDATE SET created_us=iif(archived_us IS NULL, created_us, ?4),"
+                  " archived_us=NULL, gone_us=?5, revision_us=?6, report=?10",
                   [&](sqlite::Statement& s) {
                     s.Bind(1, d.id).Bind(2, transition.target_id).Bind(3, d.report.key()).Bind(4, d.created);
                     s.Bind(5, d.gone_since).Bind(6, d.revision_since).Bind(7, d.choices.logs_enabled);

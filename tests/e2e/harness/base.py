@@ -35,15 +35,21 @@ def until(what, condition, timeout, every=0.03):
         time.sleep(every)
 
 
+_given_ports = set()
+
+
 def free_port():
-    """A port nobody listens on, below the range that outgoing connections take."""
+    """A port nobody listens on, below the range that outgoing connections take; another one each time."""
     while True:
         port = random.randint(20000, 31000)
+        if port in _given_ports:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("0.0.0.0", port))
             except OSError:
                 continue
+            _given_ports.add(port)
             return port
 
 

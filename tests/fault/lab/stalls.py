@@ -1,9 +1,10 @@
 """How long the machine made a process wait that wanted to run: limits of time in scenarios are widened by that much, so
-that a busy machine is not taken for a slow hub."""
+that a busy machine is not taken for a slow hub. Never by more than MAX_S: a limit that nothing exceeds is none."""
 
 import threading
 import time
 
+MAX_S = 1
 _EVERY_S = 0.01
 
 
