@@ -1,0 +1,67 @@
+// What the collector of logs is told by others: the observer's containers, the hub's settings, the agent's own log.
+#ifndef MUSTER_AGENT_LOGS_LOG_SOURCES_H_
+#define MUSTER_AGENT_LOGS_LOG_SOURCES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/logs/kinds.h"
+
+namespace muster::agent {
+
+// A container that belongs to a deployment.
+struct LogContainer {
+  std::string id;
+  // Without the slash in front; the resource that its lines are told under.
+  std::string name;
+  std::string deployment_key;
+  std::string revision;
+  bool has_tty = false;
+  // "json-file", "local", "journald", ...
+  std::string log_driver;
+  absl::Time created;
+  bool is_running = false;
+  bool operator==(const LogContainer&) const = default;
+};
+
+// Thread-safe; returns at once.
+class ContainerSink {
+ public:
+  virtual ~ContainerSink() = default;
+  // All containers of all deployments, after every change and every full look.
+  virtual void Publish(std::vector<LogContainer> containers) = 0;
+};
+
+// Thread-safe; returns at once.
+class LogSettingsSink {
+ public:
+  virtual ~LogSettingsSink() = default;
+  // Deployments whose container logs are not collected: all of them, whenever the hub says so.
+  virtual void SetLogsOff(std::vector<std::string> deployment_keys) = 0;
+};
+
+// What the agent itself logged since the last call.
+struct OwnLogLine {
+  absl::Time time;
+  LogLevel level = LogLevel::kNone;
+  std::string text;
+};
+struct OwnLog {
+  std::vector<OwnLogLine> lines;
+  // Lines for which there was no room, between the first and the last of these times.
+  std::int64_t dropped = 0;
+  absl::Time dropped_from;
+  absl::Time dropped_to;
+};
+
+class OwnLogSource {
+ public:
+  virtual ~OwnLogSource() = default;
+  virtual OwnLog Take() = 0;
+};
+
+}  // namespace muster::agent
+
+#endif  // MUSTER_AGENT_LOGS_LOG_SOURCES_H_
