@@ -9,7 +9,7 @@ class Fault:
 
     # Seconds between begin and end.
     duration = (0.3, 2.5)
-    # Parts that two faults do not harm at the same time: agent, wire, firewall, clock of a host, hub, and the past: what is on
+    # Parts that two faults do not harm at the same time: agent, wire, firewall, clock, engine of a host, hub, and the past: what is on
     # both disks may be taken from one of them, not from both.
     touches = ()
 
@@ -101,6 +101,25 @@ class PauseHub(Fault):
 
     def end(self):
         self.room.ensure_hub()
+
+
+# ---- the engine
+
+class EngineAway(Fault):
+    touches = ("engine",)
+
+    def begin(self):
+        self.host.engine.stop()
+
+    def end(self):
+        self.host.engine.start()
+
+
+class ContainerRestarts(Fault):
+    touches = ("engine",)
+
+    def begin(self):
+        self.host.engine.restart_container(self.random.choice(list(self.host.engine.containers)))
 
 
 # ---- the network
@@ -253,11 +272,13 @@ class AgentRolledBack(Fault):
 
     def begin(self):
         self.copy = self.room.dir / f"agent-copy-{time.monotonic_ns()}"
+        self.lines = self.host.engine.lines_written()
         self.known = self.host.copy_data(self.copy)
 
     def end(self):
         self.host.kill()
         account = self.host.oracle.read()
+        self.host.note_rewound(self.lines)
         self.host.excused |= {name for name in set(account.records) - self.known if name[2] > account.acked[name[:2]]}
         self.host.restore_data(self.copy)
         self.host.start()
@@ -312,4 +333,4 @@ class HubClockStep(Fault):
 CLOCKS = (ClockStep, HubClockStep)
 KINDS = [KillAgent, KillAgentTwice, KillHub, KillHubTwice, KillBoth, PauseAgent, PauseHub, Partition, OneWayToHub,
          OneWayToAgent, BadWeather, SlowLine, HalfOpen, Reset, CutAgentPower, CutHubPower, AgentDiskFull, HubDiskFull,
-         HubRestored, AgentRolledBack, AgentCloned, ClockStep, HubClockStep]
+         HubRestored, AgentRolledBack, AgentCloned, EngineAway, ContainerRestarts, ClockStep, HubClockStep]

@@ -9,17 +9,20 @@ from harness.base import BIN, Process, run
 
 from .clocks import faketime, write_clock
 from .disk import PowerDisk
+from .fake_engine import FakeEngine
 from .oracle import Account, Oracle
 from .wire import Wire
 
 PAUSE_BEFORE_CUT_S = 0.005
 MIB = 1 << 20
 WAL_BYTES = 8 * MIB
+# Written by a container and not yet in the journal's file.
+IN_FLIGHT_LINES = 1000
 
 
 class Host:
     def __init__(self, room, number, deployments=4, rate=40, journal_bytes=8 * MIB, disk_megabytes=32, binary=None,
-                 message_bytes=0):
+                 message_bytes=0, lines_rate=40):
         self.room, self.number = room, number
         self.name = f"host{number}"
         self.namespace = f"h{number}"
@@ -33,8 +36,14 @@ class Host:
         self.disk = PowerDisk(room.dir, f"disk{number}", disk_megabytes)
         # Outside the blast radius: a folder in memory.
         self.oracle = Oracle(self.dir)
+        self.clock_offset_s = 0
+        self.engine = FakeEngine(self.dir / "docker.sock", room.seed * 1000 + number, lines_rate,
+                                 offset_s=lambda: self.clock_offset_s)
         # Names of records that were on a disk which was replaced by an older one, or thrown away.
         self.excused = set()
+        # Of each container the numbers of the lines that may be there twice, because the disk that knew how far they had
+        # been read was replaced.
+        self.rewound = {}
         self.clock_file = self.dir / "clock"
         self.process = None
         self.killed = False
@@ -58,17 +67,19 @@ class Host:
 
     # ---- the agent
 
-    def argv(self, data, oracle):
+    def argv(self, data, oracle, engine=None):
         return ["nsenter", f"--net=/run/netns/{self.namespace}", self.binary, "--hub", self.room.hub.grpc, "--target-id",
                 self.target_id, "--target-secret-file", self.secret_file, "--ca-file", self.ca_file, "--data-dir",
                 data, "--oracle", oracle, "--deployments", self.deployments, "--rate", self.rate, "--message-bytes",
                 self.message_bytes, "--journal-bytes", self.journal_bytes, "--seed",
-                self.room.seed * 100000 + self.number * 1000 + self.starts]
+                self.room.seed * 100000 + self.number * 1000 + self.starts,
+                *(["--engine", engine.socket, *(word for container in engine.containers.values()
+                                                for word in ("--container", _described(container)))] if engine else [])]
 
     def start(self):
         self.starts += 1
         self.killed = False
-        self.process = Process(self.name, self.argv(self.data, self.oracle.next_file()),
+        self.process = Process(self.name, self.argv(self.data, self.oracle.next_file(), self.engine),
                                self.dir / f"agent-{self.starts}.log", self._env())
         return self
 
@@ -76,6 +87,7 @@ class Host:
         return os.environ | (faketime(self.clock_file) if self.room.fakes_clocks else {})
 
     def set_clock(self, offset_s):
+        self.clock_offset_s = offset_s
         write_clock(self.clock_file, offset_s)
 
     def running(self):
@@ -108,6 +120,7 @@ class Host:
     def be_quiet(self):
         """No more changes: what is shown can be compared."""
         self.process.signal(signal.SIGUSR1)
+        self.engine.be_quiet()
 
     # ---- the disk's troubles
 
@@ -136,8 +149,13 @@ class Host:
         shutil.copytree(copy, self.data)
         run(["sync", "--file-system", self.data])
 
+    def note_rewound(self, lines_then):
+        """Behind a copy of the folder that was made when containers had written so much the agent reads their lines again."""
+        for name, lines in self.engine.lines_written().items():
+            self.rewound.setdefault(name, set()).update(range(max(1, len(lines_then[name]) - IN_FLIGHT_LINES), len(lines) + 1))
+
     def start_clone(self, data):
-        """A second agent with this one's identity and a copy of its folder."""
+        """A second agent with this one's identity and a copy of its folder, on a machine without containers."""
         self.starts += 1
         self.clone_oracle = self.oracle.next_file()
         self.clone = Process(f"{self.name} clone", self.argv(data, self.clone_oracle),
@@ -171,6 +189,11 @@ class Host:
     def close(self):
         self.stop_clone()
         self.kill()
+        self.engine.close()
         self.wire.process.kill()
         self.wire.process.wait()
         self.disk.remove()
+
+
+def _described(container):
+    return f"{container.id}:{container.name}:{'tty' if container.has_tty else 'plain'}"
