@@ -51,12 +51,14 @@ def in_room(words):
 
 class Totals:
     def __init__(self):
-        self.rounds = self.faults = self.records = self.lost = self.duplicated = self.reported = self.real = self.failed = 0
+        self.rounds = self.faults = self.records = self.lines = self.lines_in_gaps = self.lost = self.duplicated = self.reported = self.real = self.failed = 0
 
     def add(self, result):
         self.rounds += 1
         self.faults += result.get("faults", 0)
         self.records += result.get("records", 0)
+        self.lines += result.get("lines", 0)
+        self.lines_in_gaps += result.get("lines_in_gaps", 0)
         self.lost += result.get("lost", 0)
         self.duplicated += result.get("duplicated", 0)
         self.reported += result.get("gaps_reported", 0)
@@ -65,8 +67,8 @@ class Totals:
 
     def line(self):
         equal = "=" if self.reported == self.real else "!="
-        return (f"{self.rounds} rounds, {self.faults} faults injected, {self.records} records, lost {self.lost}, "
-                f"duplicated {self.duplicated}, gaps reported {self.reported} {equal} gaps real {self.real}")
+        return (f"{self.rounds} rounds, {self.faults} faults injected, {self.records} records, {self.lines} log lines ({self.lines_in_gaps} "
+                f"counted in gaps), lost {self.lost}, duplicated {self.duplicated}, gaps reported {self.reported} {equal} gaps real {self.real}")
 
 
 def show(title, result):
@@ -74,7 +76,7 @@ def show(title, result):
     converged = result.get("converged_s")
     live = f", live again after {converged:.1f} s" if converged is not None else ""
     print(f"{title}: {verdict}: {result.get('faults', 0)} faults, {result.get('records', 0)} records, "
-          f"lost {result.get('lost', 0)}, duplicated {result.get('duplicated', 0)}, gaps "
+          f"{result.get('lines', 0)} lines, lost {result.get('lost', 0)}, duplicated {result.get('duplicated', 0)}, gaps "
           f"{result.get('gaps_reported', 0)}/{result.get('gaps_real', 0)}{live}", flush=True)
     if result["problems"] and result.get("names"):
         print(f"    faults: {', '.join(result['names'])}", flush=True)

@@ -2,10 +2,11 @@
 how either works; reads the oracles, the hub's database, and its API."""
 
 import collections
+import contextlib
 import sqlite3
 from dataclasses import dataclass, field
 
-from .oracle import EVENTS
+from .oracle import EVENTS, LOGS
 
 # A round with less was no test.
 MIN_RECORDS_PER_ROUND = 200
@@ -16,6 +17,8 @@ NOT_KEPT = 4
 @dataclass
 class Verdict:
     records: int = 0
+    lines: int = 0
+    lines_in_gaps: int = 0
     lost: list = field(default_factory=list)
     duplicated: list = field(default_factory=list)
     gaps_reported: int = 0
@@ -43,31 +46,48 @@ class Verdict:
         self.gaps_real += other.gaps_real
         self.wrong += other.wrong
 
+    def add_lines(self, lines):
+        self.lines += lines.lines
+        self.lines_in_gaps += lines.counted
+        self.lost += lines.lost
+        self.duplicated += lines.duplicated
+        self.wrong += lines.wrong
+
 
 class HubFacts:
-    """What the hub has stored for one target."""
+    """What the hub has stored for one target: its records. (Its lines: lines.py.)"""
 
-    def __init__(self, database, target_id):
-        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
-        try:
-            ask = lambda sql: connection.execute(sql, (target_id,)).fetchall()  # noqa: E731
-            self.positions = {(epoch, lane): sequence for epoch, lane, sequence in ask(
-                "SELECT epoch, lane, sequence FROM journal_positions WHERE target_id=?")}
-            self.gaps = ask("SELECT epoch, lane, first_sequence, last_sequence, reason FROM journal_gaps WHERE target_id=?")
-            self.poisoned = {tuple(row) for row in ask(
-                "SELECT epoch, lane, sequence FROM poisoned_records WHERE target_id=?")}
+    def __init__(self, data, target_id):
+        self.positions, self.gaps, self.poisoned = {}, [], set()
+        with _database(data / "hub.db", target_id) as ask:
+            self._read_lanes(ask, "SELECT epoch, lane, first_sequence, last_sequence, reason FROM journal_gaps WHERE target_id=?")
             # (key, change_us, status) -> [(message, at_us)]
             self.changes = collections.defaultdict(list)
             for key, agent_us, status, message, at_us in ask(
                     "SELECT d.key, c.agent_us, c.status, c.message, c.at_us FROM deployment_changes c"
                     " JOIN deployments d ON d.id=c.deployment_id WHERE d.target_id=?"):
                 self.changes[key, agent_us, status].append((message, at_us))
-        finally:
-            connection.close()
+        with _database(data / "logs.db", target_id) as ask:
+            self._read_lanes(ask, f"SELECT epoch, {LOGS}, first_sequence, last_sequence, reason FROM log_gaps WHERE target_id=?")
+
+    def _read_lanes(self, ask, gaps):
+        self.positions |= {(epoch, lane): sequence for epoch, lane, sequence in ask(
+            "SELECT epoch, lane, sequence FROM journal_positions WHERE target_id=?")}
+        self.gaps += ask(gaps)
+        self.poisoned |= {tuple(row) for row in ask("SELECT epoch, lane, sequence FROM poisoned_records WHERE target_id=?")}
 
     def in_gap(self, name):
         epoch, lane, sequence = name
         return any(gap[0] == epoch and gap[1] == lane and gap[2] <= sequence <= gap[3] for gap in self.gaps)
+
+
+@contextlib.contextmanager
+def _database(path, target_id):
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    try:
+        yield lambda sql: connection.execute(sql, (target_id,)).fetchall()
+    finally:
+        connection.close()
 
 
 def number_of(message):

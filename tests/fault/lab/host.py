@@ -61,6 +61,10 @@ class Host:
     def target_id(self):
         return self.target["target_id"]
 
+    def deployment_of(self, container):
+        """muster-fault-agent's deployments are d1, d2, ..., and the containers are dealt out to them."""
+        return f"d{list(self.engine.containers).index(container) % self.deployments + 1}"
+
     @property
     def data(self):
         return self.disk.mount / "data"

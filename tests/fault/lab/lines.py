@@ -1,6 +1,7 @@
 """Compares the lines that containers wrote with those that the hub gives when it is asked: each once, whole, in order, with
 its own time, or counted in a gap."""
 
+import collections
 import datetime
 import re
 from dataclasses import dataclass, field
@@ -19,9 +20,6 @@ class Stored:
     lines: list = field(default_factory=list)
     gaps: set = field(default_factory=set)  # (reason, from, to, lines, resource)
     broken: list = field(default_factory=list)
-
-    def numbers(self):
-        return {number for number, _, _ in self.lines}
 
 
 def read(hub, target_id, deployment, name):
@@ -60,6 +58,10 @@ def read(hub, target_id, deployment, name):
     return stored
 
 
+def read_all(hub, host):
+    return {name: read(hub, host.target_id, host.deployment_of(name), name) for name in host.engine.containers}
+
+
 def _micros(text):
     whole, _, fraction = text.rstrip("Z").partition(".")
     at = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc)
@@ -70,56 +72,56 @@ def read_all(hub, host):
     return {name: read(hub, host.target_id, host.deployment_of(name), name) for name in host.engine.containers}
 
 
-def check(host, stored, verdict):
-    """Adds to the verdict what is wrong with the lines of one host."""
-    written = host.engine.lines_written()
-    missing, gaps = 0, set()
-    for name, found in stored.items():
+@dataclass
+class LineVerdict:
+    lines: int = 0
+    missing: list = field(default_factory=list)
+    duplicated: list = field(default_factory=list)
+    wrong: list = field(default_factory=list)
+    gaps: set = field(default_factory=set)
+
+    @property
+    def counted(self):
+        """Lines in gaps. Those that were given up while they were under way may have arrived: it may be more than is missing."""
+        return sum(gap[3] for gap in self.gaps)
+
+    @property
+    def lost(self):
+        is_covered = len(self.missing) <= self.counted or any(gap[0] in _UNKNOWN_COUNT for gap in self.gaps)
+        return [] if is_covered else self.missing
+
+
+def check(host, stored):
+    """The lines of one host."""
+    verdict = LineVerdict()
+    for name, written in host.engine.lines_written().items():
+        found = stored[name]
+        verdict.lines += len(written)
         verdict.wrong += found.broken[:1]
-        gaps |= found.gaps
-        numbers = [number for number, _, _ in found.lines]
-        again = {number for number in numbers if numbers.count(number) > 1} if len(set(numbers)) < len(numbers) else set()
-        verdict.duplicated += [f"{name} line {number}" for number in sorted(again - host.rewound.get(name, set()))]
-        if not again:
-            late = next((b for a, b in zip(numbers, numbers[1:]) if b < a), None)
-            verdict.wrong += [f"{name}: line {late} was stored behind a later one"] if late else []
-        for number, length, at in found.lines:
-            if not 1 <= number <= len(written[name]) or (length, at) != written[name][number - 1]:
-                verdict.wrong.append(f"{name} line {number}: length and time {(length, at)}, written "
-                                     f"{written[name][number - 1:number]}")
-                break
-        lost = sorted(set(range(1, len(written[name]) + 1)) - set(numbers))
-        missing += len(lost)
-        verdict.missing_lines += [f"{name} line {number}" for number in lost]
-        verdict.lines += len(written[name])
-    counted = sum(gap[3] for gap in gaps)
-    if any(gap[0] in _UNKNOWN_COUNT for gap in gaps) or missing <= counted:
-        verdict.missing_lines.clear()
-    # What was given up while it was under way may have arrived: a gap may count more than is missing.
-    verdict.lines_in_gaps += counted
-    verdict.lost += verdict.missing_lines
-    verdict.missing_lines = []
+        verdict.gaps |= found.gaps
+        times = collections.Counter(number for number, _, _ in found.lines)
+        again = {number for number, count in times.items() if count > 1} - host.rewound.get(name, set())
+        verdict.duplicated += [f"{host.name} {name} line {number}" for number in sorted(again)]
+        verdict.missing += [f"{host.name} {name} line {number}" for number in range(1, len(written) + 1) if number not in times]
+        verdict.wrong += _wrong_line(host, name, written, found.lines)
+    return verdict
 
 
-def all_there(room):
-    """Every line that was written is stored, or counted in a gap."""
-    for host in room.hosts:
-        verdict = _Probe()
-        check(host, read_all(room.hub, host), verdict)
-        if verdict.lost:
-            return False
-    return True
+def _wrong_line(host, name, written, lines):
+    last = 0
+    for number, length, at in lines:
+        if number < last and name not in host.rewound:
+            return [f"{host.name} {name}: line {number} was stored behind line {last}"]
+        last = number
+        if number > len(written) or (length, at) != written[number - 1]:
+            return [f"{host.name} {name} line {number}: length and time {(length, at)}, written {written[number - 1:number]}"]
+    return []
 
 
 def wait(room, limit):
-    """What is missing in the end, the judge says."""
+    """Until every line that was written is stored, or counted in a gap. What is missing in the end, the judge says."""
     try:
-        until("the lines are there", lambda: all_there(room), limit, every=0.5)
+        until("the lines are there", lambda: not any(check(host, read_all(room.hub, host)).lost for host in room.hosts), limit,
+              every=0.5)
     except AssertionError:
         return
-
-
-class _Probe:
-    def __init__(self):
-        self.wrong, self.duplicated, self.lost, self.missing_lines = [], [], [], []
-        self.lines = self.lines_in_gaps = 0

@@ -9,7 +9,7 @@
 
 import collections
 
-EVENTS = 1
+EVENTS, LOGS = 1, 2
 Record = collections.namedtuple("Record", "epoch lane sequence key change_us status number")
 Present = collections.namedtuple("Present", "monotonic_us key status number")
 

@@ -5,8 +5,9 @@ import time
 from dataclasses import dataclass
 
 from harness.base import until
+from harness.hub import ApiError
 
-from . import faults
+from . import faults, lines
 from .checker import MIN_RECORDS_PER_ROUND, HubFacts, Verdict, check, drained
 from .room import Room
 from .watcher import Watcher, look
@@ -96,9 +97,10 @@ class Round:
             until("the journals are drained", lambda: not behind(), limit, every=0.2)
         except AssertionError:
             self.problems.append(f"not drained within {limit} s: {behind()}")
+        lines.wait(self.room, limit)
 
     def facts(self, host):
-        return HubFacts(self.room.hub.database, host.target_id)
+        return HubFacts(self.room.hub.data, host.target_id)
 
     def _facts_after(self, account, host):
         """Agents go on recording that they are present: what the hub has when it had the time for the newest of them. A
@@ -118,10 +120,17 @@ class Round:
             verdict.wrong += host.crashes
             account = host.oracle.read()
             verdict.add(check(account, self._facts_after(account, host), host.excused, self.room.hub_clock_was_set))
+            self._judge_lines(host, verdict)
         verdict.wrong += self.problems + self.watcher.journal_excess[:1] + self._false_pictures()
         if verdict.records < MIN_RECORDS_PER_ROUND:
             verdict.wrong.append(f"invalid: {verdict.records} records are too few to prove anything")
         return verdict
+
+    def _judge_lines(self, host, verdict):
+        try:
+            verdict.add_lines(lines.check(host, lines.read_all(self.room.hub, host)))
+        except (OSError, ApiError) as error:
+            verdict.wrong.append(f"the hub was asked for lines: {error}")
 
     def _false_pictures(self):
         """What was shown had happened, was not older than what was shown before, and `healthy` was true a minute ago at
@@ -251,6 +260,6 @@ def carry_out(experiment, planned):
 
 def result(experiment, verdict, names=()):
     return {"seed": experiment.room.seed, "faults": experiment.faults_injected, "names": list(names),
-            "records": verdict.records, "lost": len(verdict.lost), "duplicated": len(verdict.duplicated),
-            "gaps_reported": verdict.gaps_reported, "gaps_real": verdict.gaps_real,
+            "records": verdict.records, "lines": verdict.lines, "lines_in_gaps": verdict.lines_in_gaps,
+            "lost": len(verdict.lost), "duplicated": len(verdict.duplicated), "gaps_reported": verdict.gaps_reported, "gaps_real": verdict.gaps_real,
             "converged_s": experiment.converged_s, "problems": verdict.problems()}
