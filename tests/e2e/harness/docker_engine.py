@@ -35,13 +35,21 @@ class DockerEngine:
     def __init__(self):
         self.dir = short_dir("docker")
         self.socket = self.dir / "d.sock"
+        self._start()
+        self._import_image()
+
+    def _start(self):
         # Neither bridge nor firewall rules: the containers need no network, and the host's stays as it was.
         self.process = Process("dockerd", [
             "dockerd", "--host", f"unix://{self.socket}", "--data-root", self.dir / "data", "--exec-root",
             self.dir / "exec", "--pidfile", self.dir / "pid", "--bridge=none", "--iptables=false",
             "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"], self.dir / "dockerd.log")
         until("dockerd answers", self._answers, 60, every=0.1)
-        self._import_image()
+
+    def restart(self):
+        """Containers that are to be restarted always come back with it."""
+        self.process.stop(30)
+        self._start()
 
     def _answers(self):
         assert self.process.running(), f"dockerd ended:\n{self.process.log()[-2000:]}"
