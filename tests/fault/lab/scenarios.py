@@ -9,9 +9,9 @@ import time
 
 from harness.base import until
 
-from . import faults
+from . import faults, log_scenarios
 from .checker import number_of
-from .rounds import MIB, Round, result
+from .rounds import CONVERGE_S, MIB, Round, result
 from .stalls import MAX_S, Stalls
 from .watcher import look
 
@@ -312,7 +312,7 @@ ALL = {function.__name__: function for function in (
     vector_ack_before_fsync, fluentbit_2246_bad_config_deletes_backlog, fluentbit_3060_size_restarts_at_zero,
     fluentbit_9115_silent_loss, prometheus_13539_restart_during_outage, prometheus_13182_reader_overtaken,
     netdata_14432_fast_restart, maintenant_113_replay_beside_live, etcd_14370_crash_under_load,
-    etcd_20418_pause_of_the_server, acks_lost_batches_sent_again)}
+    etcd_20418_pause_of_the_server, acks_lost_batches_sent_again)} | log_scenarios.ALL
 
 
 class Lab:
@@ -324,6 +324,7 @@ class Lab:
         self.experiment = None
         self.expects_gaps = False
         self.checks_times = False
+        self.converges_within_s = CONVERGE_S
         self.stalls = Stalls()
 
     def begin(self, **options):
@@ -380,7 +381,7 @@ def _run(name, do, lab, keep):
     try:
         do(lab)
         lab.experiment.faults_end()
-        lab.experiment.converge()
+        lab.experiment.converge(lab.converges_within_s)
         lab.experiment.drain()
         if lab.checks_times:
             lab.check_times()
