@@ -10,7 +10,6 @@ from harness.base import until
 
 PAGE = 1000
 _BEGIN = re.compile(r"(\w+) line (\d+) ")
-_UNKNOWN_COUNT = ("ROTATED", "OFF", "DAMAGED")
 
 
 @dataclass
@@ -87,7 +86,8 @@ class LineVerdict:
 
     @property
     def lost(self):
-        is_covered = len(self.missing) <= self.counted or any(gap[0] in _UNKNOWN_COUNT for gap in self.gaps)
+        # A gap that counts none does not know how many.
+        is_covered = len(self.missing) <= self.counted or any(gap[3] == 0 for gap in self.gaps)
         return [] if is_covered else self.missing
 
 
