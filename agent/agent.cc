@@ -155,7 +155,7 @@ absl::Status RunAgent(const RunConfig& config) {
       SystemUniform(), clock, &dialer, &housekeeping);
   Recorder recorder(clock, &journal, &runner);
   housekeeping.set_recorder(&recorder);
-  observer = MakeObserver(config, &recorder);
+  observer = MakeObserver(config, &recorder, /*containers=*/nullptr);
   housekeeping.set_observer(observer.get());
 
   log::Info("muster-agent {} reports target {} to the hub {}", kVersion, config.target_id, config.hub.address);
