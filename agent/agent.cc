@@ -17,6 +17,7 @@
 #include "agent/journal/presence.h"
 #include "agent/journal/recorder.h"
 #include "agent/link/grpc_dialer.h"
+#include "agent/logs/log_sources.h"
 #include "agent/make_observer.h"
 #include "agent/session/session_runner.h"
 #include "common/log.h"
@@ -46,6 +47,8 @@ class AgentHousekeeping : public Housekeeping {
   // Both are made after the session that they publish to.
   void set_observer(Observer* observer) { observer_ = observer; }
   void set_recorder(Recorder* recorder) { recorder_ = recorder; }
+  // Null: container logs are forbidden on this host.
+  void set_log_settings(LogSettingsSink* sink) { log_settings_ = sink; }
 
   std::optional<Secret> PollSecret() override { return secret_.Poll(); }
   void KeepSessionCounter(std::int64_t counter) override { parts_.keeper->KeepSessionCounter(counter); }
@@ -68,6 +71,9 @@ class AgentHousekeeping : public Housekeeping {
                                   .fault = depth.fault()});
   }
   void RelistIntervalChanged(absl::Duration interval) override { observer_->SetRelistInterval(interval); }
+  void SetLogsOff(std::vector<std::string> deployment_keys) override {
+    if (log_settings_ != nullptr) log_settings_->SetLogsOff(std::move(deployment_keys));
+  }
   void Stopping() {
     notifier_.Stopping();
     for (v1::Record& record : presence_.Finish(parts_.clock->Read())) parts_.journal->Append(std::move(record));
@@ -87,6 +93,7 @@ class AgentHousekeeping : public Housekeeping {
   ServiceNotifier notifier_;
   Observer* observer_ = nullptr;
   Recorder* recorder_ = nullptr;
+  LogSettingsSink* log_settings_ = nullptr;
   Presence presence_;
   std::uint64_t told_changes_ = 0;
   Instant journal_told_;
@@ -148,7 +155,7 @@ absl::Status RunAgent(const RunConfig& config) {
       SystemUniform(), clock, &dialer, &housekeeping);
   Recorder recorder(clock, &journal, &runner);
   housekeeping.set_recorder(&recorder);
-  observer = MakeObserver(config, &recorder);
+  observer = MakeObserver(config, &recorder, /*containers=*/nullptr);
   housekeeping.set_observer(observer.get());
 
   log::Info("muster-agent {} reports target {} to the hub {}", kVersion, config.target_id, config.hub.address);

@@ -54,6 +54,11 @@ void AddHostOptions(CLI::App* command, RawRunConfig* raw) {
   command->add_option("--data-dir", raw->data_dir, "Folder for what the agent must remember")
       ->type_name("DIR")
       ->envname("MUSTER_AGENT_DATA_DIR");
+  command
+      ->add_option("--mask-file", raw->mask_file,
+                   "File with expressions, one a line: what they match in log lines is masked")
+      ->type_name("FILE")
+      ->envname("MUSTER_AGENT_MASK_FILE");
   command->add_option("--runtime", raw->runtime, "What runs the deployments: auto, docker, none")
       ->capture_default_str()
       ->envname("MUSTER_AGENT_RUNTIME");
@@ -80,6 +85,10 @@ CLI::App* AddRun(CLI::App* app, RawRunConfig* raw) {
       ->type_name("BYTES")
       ->capture_default_str()
       ->envname("MUSTER_AGENT_JOURNAL_BYTES");
+  run->add_option("--container-logs", raw->container_logs, "on, or off: the logs of containers stay on this host")
+      ->type_name("on|off")
+      ->capture_default_str()
+      ->envname("MUSTER_AGENT_CONTAINER_LOGS");
   run->add_flag("--verbose", raw->verbose, "Log more");
   return run;
 }

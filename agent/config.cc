@@ -13,6 +13,7 @@
 
 #include "agent/host/secret_file.h"
 #include "agent/journal/journal_store.h"
+#include "agent/logs/masker.h"
 #include "common/address.h"
 #include "common/files.h"
 #include "common/status.h"
@@ -101,7 +102,62 @@ absl::StatusOr<std::string> ReadCa(const std::string& path) {
                                               path));
 }
 
+absl::StatusOr<bool> ParseContainerLogs(const std::string& text) {
+  if (text == "on") return true;
+  if (text == "off") return false;
+  return BadConfig("BAD_CONTAINER_LOGS", fmt::format("--container-logs \"{}\" is not known; use on or off", text));
+}
+
+struct MaskLine {
+  int number = 0;
+  std::string expression;
+};
+
+std::vector<MaskLine> MaskLines(std::string_view text) {
+  std::vector<MaskLine> lines;
+  for (int number = 1; !text.empty(); ++number) {
+    const std::size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    // As an editor on another system leaves it.
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty() && !line.starts_with('#')) lines.push_back({.number = number, .expression = std::string(line)});
+  }
+  return lines;
+}
+
+absl::Status BadMaskFile(const std::string& where, std::string_view why) {
+  return BadConfig("BAD_MASK_FILE", fmt::format("{}: {}; correct it, or leave --mask-file out", where, why));
+}
+
 }  // namespace
+
+absl::StatusOr<std::vector<std::string>> ReadMaskFile(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) {
+    return BadConfig("MASK_FILE_UNREADABLE",
+                     fmt::format("the mask file cannot be read: {}; check --mask-file", MessageOf(text.status())));
+  }
+  const std::vector<MaskLine> lines = MaskLines(*text);
+  if (lines.size() > kMaxMaskExpressions) {
+    return BadMaskFile(fmt::format("{}, line {}", path, lines[kMaxMaskExpressions].number),
+                       fmt::format("at most {} expressions are taken", kMaxMaskExpressions));
+  }
+  std::vector<std::string> expressions;
+  for (const MaskLine& line : lines) expressions.push_back(line.expression);
+  const absl::Status all = Masker::Create(expressions).status();
+  if (all.ok()) return expressions;
+  // The masker counts expressions, a person lines.
+  constexpr std::string_view kFirst = "expression 1";
+  for (const MaskLine& line : lines) {
+    const absl::Status one = Masker::Create({line.expression}).status();
+    if (one.ok()) continue;
+    std::string why = MessageOf(one);
+    if (why.starts_with(kFirst)) why.replace(0, kFirst.size(), "the expression");
+    return BadMaskFile(fmt::format("{}, line {}", path, line.number), why);
+  }
+  return BadMaskFile(path, MessageOf(all));
+}
 
 absl::StatusOr<HubAddress> FinalizeHub(const RawRunConfig& raw) {
   HubAddress hub;
@@ -133,6 +189,10 @@ absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
     return BadConfig("BAD_DOCKER_SOCKET", "--docker-socket is empty; give the path of the engine's socket");
   }
   ASSIGN_OR_RETURN(config.journal_bytes, ParseJournalBytes(raw.journal_bytes));
+  ASSIGN_OR_RETURN(config.container_logs, ParseContainerLogs(raw.container_logs));
+  if (!raw.mask_file.empty()) {
+    ASSIGN_OR_RETURN(config.mask_expressions, ReadMaskFile(raw.mask_file));
+  }
   ASSIGN_OR_RETURN(config.secret, ReadSecretFile(raw.target_secret_file));
   config.secret_file = raw.target_secret_file;
   config.data_dir = raw.data_dir;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/secret.h"
@@ -21,6 +22,8 @@ struct RawRunConfig {
   std::string docker_socket = "/var/run/docker.sock";
   std::string ca_file;
   std::string journal_bytes = "256MiB";
+  std::string container_logs = "on";
+  std::string mask_file;
   bool insecure = false;
   bool verbose = false;
 };
@@ -42,12 +45,19 @@ struct RunConfig {
   Runtime runtime = Runtime::kAuto;
   std::string docker_socket;
   std::int64_t journal_bytes = 0;
+  // False: forbidden on this host, whatever the hub says.
+  bool container_logs = true;
+  // The host's own, of --mask-file: Masker::Create takes them.
+  std::vector<std::string> mask_expressions;
 };
 
-// Reads the secret and the CA. Every error is one sentence that says what to do.
+// Reads the secret, the CA and the mask file. Every error is one sentence that says what to do.
 absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw);
 // The part that says where the hub is.
 absl::StatusOr<HubAddress> FinalizeHub(const RawRunConfig& raw);
+// The expressions in a mask file, one a line; empty lines and those that begin with # are skipped. An error names the
+// file and the line.
+absl::StatusOr<std::vector<std::string>> ReadMaskFile(const std::string& path);
 
 }  // namespace muster::agent
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/logs/masker.h"
 #include "agent/status_command.h"
 #include "common/files.h"
 #include "common/status.h"
@@ -54,6 +55,38 @@ TEST_F(ConfigTest, ReadsSizesWithAndWithoutUnit) {
   }
 }
 
+TEST_F(ConfigTest, ContainerLogsAreOnUnlessTheHostForbidsThem) {
+  EXPECT_TRUE(Finalize(raw_)->container_logs);
+  raw_.container_logs = "off";
+  EXPECT_FALSE(Finalize(raw_)->container_logs);
+}
+
+TEST_F(ConfigTest, ReadsOneMaskExpressionALine) {
+  EXPECT_TRUE(Finalize(raw_)->mask_expressions.empty());
+  raw_.mask_file = dir_.path() + "/masks";
+  ASSERT_TRUE(WriteFileAtomically(raw_.mask_file, "# cards\n\n\\d{16}\r\n  two spaces\n#last\nno newline", 0600).ok());
+  EXPECT_EQ(Finalize(raw_)->mask_expressions, (std::vector<std::string>{"\\d{16}", "  two spaces", "no newline"}));
+  ASSERT_TRUE(WriteFileAtomically(raw_.mask_file, "", 0600).ok());
+  EXPECT_TRUE(Finalize(raw_)->mask_expressions.empty());
+}
+
+TEST_F(ConfigTest, BadMaskFileNamesFileAndLine) {
+  raw_.mask_file = dir_.path() + "/masks";
+  std::string many = "# one too many\n";
+  for (std::size_t i = 0; i <= kMaxMaskExpressions; ++i) many += "expression" + std::to_string(i) + "\n";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"# fine\n\nok\n(open\n", "/masks, line 4: "},
+      {"a\nb*\n", "/masks, line 2: "},
+      {"a\n" + std::string(kMaxMaskExpressionBytes + 1, 'x'), "/masks, line 2: "},
+      {many, "/masks, line 66: at most 64 "}};
+  for (const auto& [content, place] : cases) {
+    ASSERT_TRUE(WriteFileAtomically(raw_.mask_file, content, 0600).ok());
+    const absl::Status status = Finalize(raw_).status();
+    EXPECT_EQ(ReasonOf(status), "BAD_MASK_FILE");
+    EXPECT_NE(MessageOf(status).find(place), std::string::npos) << MessageOf(status);
+  }
+}
+
 TEST_F(ConfigTest, KeepsIpv6Brackets) {
   raw_.hub = "[::1]:7443";
   EXPECT_EQ(Finalize(raw_)->hub.address, "[::1]:7443");
@@ -83,6 +116,8 @@ TEST_F(ConfigTest, EachMistakeHasItsReasonAndNamesTheOption) {
       {[](auto* c) { c->runtime = "kubernetes"; }, "RUNTIME_NOT_SUPPORTED", "--runtime"},
       {[](auto* c) { c->runtime = "podman"; }, "BAD_RUNTIME", "--runtime"},
       {[](auto* c) { c->docker_socket = ""; }, "BAD_DOCKER_SOCKET", "--docker-socket"},
+      {[](auto* c) { c->container_logs = "yes"; }, "BAD_CONTAINER_LOGS", "--container-logs"},
+      {[](auto* c) { c->mask_file = "/nonexistent"; }, "MASK_FILE_UNREADABLE", "--mask-file"},
       {[](auto* c) { c->ca_file = "/nonexistent"; }, "CA_FILE_UNREADABLE", "--ca-file"},
       {[this](auto* c) { c->ca_file = dir_.path() + "/secret"; }, "BAD_CA_FILE", "--ca-file"},
       {[this](auto* c) { c->ca_file = dir_.path() + "/junk.pem"; }, "BAD_CA_FILE", "--ca-file"},

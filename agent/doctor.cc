@@ -93,6 +93,12 @@ Finding ExamineDataDir(const std::string& path) {
   return {"data-dir", false, fmt::format("an agent runs and is not connected: {}", session.last_error)};
 }
 
+Finding ExamineMaskFile(const std::string& path) {
+  const absl::StatusOr<std::vector<std::string>> expressions = ReadMaskFile(path);
+  if (!expressions.ok()) return {"mask-file", false, MessageOf(expressions.status())};
+  return {"mask-file", true, fmt::format("{} holds {} expressions", path, expressions->size())};
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<Finding>> Examine(const RawRunConfig& raw) {
@@ -101,6 +107,7 @@ absl::StatusOr<std::vector<Finding>> Examine(const RawRunConfig& raw) {
   if (raw.runtime != "none") findings.push_back(ExamineDocker(raw));
   if (!raw.target_secret_file.empty()) findings.push_back(ExamineSecretFile(raw.target_secret_file));
   if (!raw.data_dir.empty()) findings.push_back(ExamineDataDir(raw.data_dir));
+  if (!raw.mask_file.empty()) findings.push_back(ExamineMaskFile(raw.mask_file));
   return findings;
 }
 

@@ -27,8 +27,8 @@ class NothingObserver : public Observer {
 // A DockerObserver from the moment there is an engine, and the engine's name.
 class DockerHost : public Observer {
  public:
-  DockerHost(std::string socket_path, bool required, PresentSink* sink)
-      : socket_path_(std::move(socket_path)), sink_(sink), required_(required) {
+  DockerHost(std::string socket_path, bool required, PresentSink* sink, ContainerSink* containers)
+      : socket_path_(std::move(socket_path)), sink_(sink), containers_(containers), required_(required) {
     Probe(kFirstProbeDeadline);
     if (!docker_.has_value()) {
       log::Info("no Docker engine at {}: this host is reported without deployments until there is one", socket_path_);
@@ -79,12 +79,13 @@ class DockerHost : public Observer {
     DockerObserver::Options options;
     options.socket_path = socket_path_;
     options.relist_interval = relist_interval_;
-    docker_.emplace(std::move(options), Clock::System(), sink_);
+    docker_.emplace(std::move(options), Clock::System(), sink_, containers_);
     docker_->Start();
   }
 
   const std::string socket_path_;
   PresentSink* const sink_;
+  ContainerSink* const containers_;
   const bool required_;
 
   mutable Mutex mutex_;
@@ -98,9 +99,9 @@ class DockerHost : public Observer {
 
 }  // namespace
 
-std::unique_ptr<Observer> MakeObserver(const RunConfig& config, PresentSink* sink) {
+std::unique_ptr<Observer> MakeObserver(const RunConfig& config, PresentSink* sink, ContainerSink* containers) {
   if (config.runtime == Runtime::kNone) return std::make_unique<NothingObserver>(sink);
-  return std::make_unique<DockerHost>(config.docker_socket, config.runtime == Runtime::kDocker, sink);
+  return std::make_unique<DockerHost>(config.docker_socket, config.runtime == Runtime::kDocker, sink, containers);
 }
 
 }  // namespace muster::agent

@@ -5,7 +5,9 @@
 #include <spdlog/spdlog.h>
 
 #include <memory>
+#include <string>
 
+#include "common/mutex.h"
 #include "common/text.h"
 
 namespace muster::log {
@@ -36,10 +38,39 @@ spdlog::logger& Logger() {
   return *logger;
 }
 
+// Held while the tap runs. Never destroyed: threads may log while the process ends.
+struct TapSlot {
+  Mutex mutex;
+  Tap* tap ABSL_GUARDED_BY(mutex) = nullptr;
+};
+
+TapSlot& Slot() {
+  static auto* const slot = new TapSlot;
+  return *slot;
+}
+
+thread_local bool in_tap = false;
+
 }  // namespace
 
 void SetLevel(Level level) { Logger().set_level(ToSpdlog(level)); }
 
-void Write(Level level, std::string_view message) { Logger().log(ToSpdlog(level), EscapeControl(message)); }
+void SetTap(Tap* tap) {
+  MutexLock lock(&Slot().mutex);
+  Slot().tap = tap;
+}
+
+void Write(Level level, std::string_view message) {
+  if (!Logger().should_log(ToSpdlog(level))) return;
+  const std::string text = EscapeControl(message);
+  Logger().log(ToSpdlog(level), text);
+  if (in_tap) return;
+  in_tap = true;
+  {
+    MutexLock lock(&Slot().mutex);
+    if (Slot().tap != nullptr) Slot().tap->OnLine(level, text);
+  }
+  in_tap = false;
+}
 
 }  // namespace muster::log

@@ -17,6 +17,18 @@ void SetLevel(Level level);
 
 void Write(Level level, std::string_view message);
 
+// Is given each line that is written, as it stands on stderr without time and level: what is below the level does not
+// reach it. Called by whoever logs, one at a time, whatever locks that thread holds: so it returns at once. What is
+// logged meanwhile by the same thread is not given to it.
+class Tap {
+ public:
+  virtual ~Tap() = default;
+  virtual void OnLine(Level level, std::string_view text) = 0;
+};
+
+// One per process, owned by the caller; null takes it off, and no call of it runs any more when this returns.
+void SetTap(Tap* tap);
+
 template <typename... Args>
 void Debug(fmt::format_string<Args...> format, Args&&... args) {
   Write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));

@@ -1,20 +1,17 @@
 #include "agent/docker/beast_http_client.h"
 
-#include <fmt/format.h>
-#include <sys/un.h>
-
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <exception>
 #include <functional>
 #include <optional>
 
+#include "agent/docker/http_support.h"
 #include "common/status.h"
-#include "common/text.h"
 
 namespace muster::agent {
 namespace {
@@ -22,55 +19,11 @@ namespace {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
-using Deadline = std::chrono::steady_clock::time_point;
 
-// The engine's headers have some 500 bytes.
-constexpr std::uint32_t kMaxHeaderBytes = 16 * 1024;
-// Room for the headers, or for one read of the body. Bodies go from here to their own storage.
-constexpr std::size_t kReadBufferBytes = 64 * 1024;
 constexpr std::size_t kStreamChunkBytes = 16 * 1024;
-// Of the body of an answer that is an error, for the message.
-constexpr std::size_t kMaxErrorBodyBytes = 200;
-constexpr absl::Duration kErrorBodyWait = absl::Seconds(1);
-
-Deadline After(absl::Duration d) { return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(d); }
-
-absl::Status ToStatus(const error_code& error, std::string_view operation) {
-  namespace errc = boost::system::errc;
-  const auto make = [&](absl::StatusCode code, std::string_view reason) {
-    return MakeError(code, reason, fmt::format("{}: {}", operation, error.message()));
-  };
-  if (error == errc::no_such_file_or_directory) return make(absl::StatusCode::kNotFound, "SOCKET_MISSING");
-  if (error == errc::permission_denied || error == errc::operation_not_permitted) {
-    return make(absl::StatusCode::kPermissionDenied, "SOCKET_FORBIDDEN");
-  }
-  if (error == http::error::body_limit || error == http::error::header_limit || error == http::error::buffer_overflow) {
-    return make(absl::StatusCode::kResourceExhausted, "ANSWER_TOO_LARGE");
-  }
-  if (error == http::error::end_of_stream) return make(absl::StatusCode::kUnavailable, "CONNECTION_LOST");
-  if (error.category() == http::make_error_code(http::error::partial_message).category()) {
-    return make(absl::StatusCode::kDataLoss, "BAD_HTTP");
-  }
-  return make(absl::StatusCode::kUnavailable, "CONNECTION_LOST");
-}
 
 absl::Status CancelledError() {
   return MakeError(absl::StatusCode::kCancelled, "CANCELLED", "the HTTP client was cancelled");
-}
-
-absl::Status DeadlineError(std::string_view operation) {
-  return MakeError(absl::StatusCode::kDeadlineExceeded, "NO_ANSWER",
-                   fmt::format("{}: no answer before the deadline", operation));
-}
-
-// Third parties' exceptions (out of file descriptors, out of memory) end here.
-template <typename Function>
-auto Guarded(Function function) -> decltype(function()) {
-  try {
-    return function();
-  } catch (const std::exception& e) {
-    return MakeError(absl::StatusCode::kUnavailable, "HTTP_CLIENT_FAILED", e.what());
-  }
 }
 
 }  // namespace
@@ -86,11 +39,9 @@ class BeastHttpClient::Connection {
   }
 
   absl::Status Send(const std::string& target, Deadline deadline) {
-    http::request<http::empty_body> request(http::verb::get, target, 11);
-    request.set(http::field::host, "docker");
-    request.set(http::field::user_agent, "muster-agent");
+    const std::string request = GetRequestText(target);
     return Await(deadline, "send the request", [&](auto done) {
-      http::async_write(socket_, request, [done](error_code e, std::size_t) { done(e); });
+      asio::async_write(socket_, asio::buffer(request), [done](error_code e, std::size_t) { done(e); });
     });
   }
 
@@ -190,9 +141,7 @@ class BeastHttpStream : public HttpStream {
     const int code = parser_.get().result_int();
     if (code == 200) return absl::OkStatus();
     const auto body = Read(kErrorBodyWait);
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition, "HTTP_CODE",
-        fmt::format("GET {}: HTTP {} {}", request.target, code, body.ok() ? CleanUtf8(*body, kMaxErrorBodyBytes) : ""));
+    return HttpCodeError(request.target, code, body.ok() ? *body : "");
   }
 
   absl::StatusOr<std::string> Read(absl::Duration wait) override {
@@ -239,11 +188,7 @@ BeastHttpClient::BeastHttpClient(std::string socket_path) : socket_path_(std::mo
 BeastHttpClient::~BeastHttpClient() = default;
 
 absl::StatusOr<std::shared_ptr<BeastHttpClient::Connection>> BeastHttpClient::Connect(Deadline deadline) {
-  if (socket_path_.size() >= sizeof(sockaddr_un::sun_path)) {
-    return MakeError(absl::StatusCode::kNotFound, "SOCKET_PATH_TOO_LONG",
-                     fmt::format("the path has {} bytes, a unix socket's path at most {}", socket_path_.size(),
-                                 sizeof(sockaddr_un::sun_path) - 1));
-  }
+  RETURN_IF_ERROR(CheckSocketPath(socket_path_));
   auto connection = std::make_shared<Connection>(&cancelled_);
   {
     MutexLock lock(&mutex_);

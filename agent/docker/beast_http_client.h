@@ -5,12 +5,12 @@
 #define MUSTER_AGENT_DOCKER_BEAST_HTTP_CLIENT_H_
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "agent/docker/http_client.h"
+#include "agent/docker/http_support.h"
 #include "common/mutex.h"
 
 namespace muster::agent {
@@ -27,9 +27,6 @@ class BeastHttpClient : public HttpClient {
   class Connection;
 
  private:
-  // The adapter's own clock: input and output cannot wait by another one.
-  using Deadline = std::chrono::steady_clock::time_point;
-
   absl::StatusOr<std::shared_ptr<Connection>> Connect(Deadline deadline) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<HttpResponse> GetOnce(const HttpGet& request, Deadline deadline, bool* may_retry);
 

@@ -102,6 +102,8 @@ void DeploymentBook::Put(Container container, Moment now) {
     container.created = last.created;
     container.policy = last.policy;
     container.auto_remove = last.auto_remove;
+    container.has_tty = last.has_tty;
+    container.log_driver = last.log_driver;
     container.restart_count = last.restart_count;
     container.config_hash = last.config_hash;
     if (container.state == last.state) {
@@ -204,6 +206,27 @@ Present DeploymentBook::Look(Moment now) {
   }
   KeepWithinPictureSize(present.deployments, present.omitted);
   return present;
+}
+
+std::vector<LogContainer> DeploymentBook::LogContainers(const Present& present, Moment now) const {
+  std::map<std::string_view, std::string_view> revisions;
+  for (const v1::DeploymentState& state : present.deployments) revisions.emplace(state.key(), state.revision());
+  std::vector<LogContainer> all;
+  for (const auto& [id, tracked] : containers_) {
+    const Container& container = tracked.container;
+    std::string key = IdentityOf(container).key;
+    const auto shown = revisions.find(key);
+    if (shown == revisions.end() || container.config_hash.empty() || IsLeftOut(container, key, now)) continue;
+    all.push_back({.id = id,
+                   .name = container.name,
+                   .deployment_key = std::move(key),
+                   .revision = std::string(shown->second),
+                   .has_tty = container.has_tty,
+                   .log_driver = container.log_driver,
+                   .created = container.created,
+                   .is_running = IsUp(container.state)});
+  }
+  return all;
 }
 
 void DeploymentBook::Judge(const Members& members, Moment now, Memory& memory) const {

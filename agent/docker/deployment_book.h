@@ -13,6 +13,7 @@
 
 #include "agent/docker/engine_types.h"
 #include "agent/docker/restart_history.h"
+#include "agent/logs/log_sources.h"
 #include "agent/present.h"
 #include "common/clock.h"
 
@@ -42,6 +43,9 @@ class DeploymentBook {
   std::vector<std::string> ContainerIds() const;
   // Judges everything anew.
   Present Look(Moment now);
+  // All containers, running or not, of the deployments in the picture that Look just made; those that were never
+  // inspected are left out, because how to read their logs is not known.
+  std::vector<LogContainer> LogContainers(const Present& present, Moment now) const;
 
  private:
   struct Tracked {

@@ -326,5 +326,81 @@ TEST_F(DeploymentBookTest, ResourcesAndThePictureAreBounded) {
   EXPECT_LE(bytes, kMaxPictureBytes);
 }
 
+TEST_F(DeploymentBookTest, NamesTheContainersOfItsDeploymentsForTheirLogs) {
+  Container web = Make("a1", "shop", "web");
+  web.has_tty = true;
+  web.log_driver = "local";
+  Put(web);
+  Container db = Make("a2", "shop", "db");
+  db.state = ContainerState::kExited;
+  Put(db);
+  Container oneoff = Make("a3", "shop", "web");
+  oneoff.labels.compose_oneoff = true;
+  Put(oneoff);
+  Container command = Make("a4");
+  command.auto_remove = true;
+  Put(command);
+  Container row = Make("a5");
+  row.partial = true;
+  row.config_hash.clear();
+  Put(row);
+  Container paused = Make("solo");
+  paused.state = ContainerState::kPaused;
+  Put(paused);
+
+  const auto containers = [this] {
+    const Present present = Look();
+    return book_.LogContainers(present, clock_.Read());
+  };
+  const LogContainer expected_web = {.id = "a1",
+                                     .name = "shop-web-1",
+                                     .deployment_key = "compose/shop",
+                                     .revision = Look().deployments.front().revision(),
+                                     .has_tty = true,
+                                     .log_driver = "local",
+                                     .created = clock_.Now(),
+                                     .is_running = true};
+  std::vector<LogContainer> all = containers();
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0], expected_web);
+  EXPECT_EQ(all[1].id, "a2");
+  EXPECT_EQ(all[1].revision, expected_web.revision);
+  EXPECT_FALSE(all[1].is_running) << "its last lines may not have been read";
+  EXPECT_EQ(all[2].deployment_key, "container/solo");
+  EXPECT_TRUE(all[2].is_running);
+
+  // Only the list's row came this time: what the inspection said stays.
+  web.partial = true;
+  web.config_hash.clear();
+  web.has_tty = false;
+  web.log_driver.clear();
+  Put(web);
+  EXPECT_EQ(containers()[0], expected_web);
+
+  clock_.Advance(kMinAutoRemoveAge);
+  book_.Remove("a2");
+  all = containers();
+  ASSERT_EQ(all.size(), 3U) << "the one that ran long enough has become a deployment";
+  EXPECT_EQ(all[1].id, "a4");
+}
+
+// A task that another one replaced is not in the picture any more, but its last lines are still there.
+TEST_F(DeploymentBookTest, ReplacedTaskOfASwarmServiceIsStillNamedForItsLogs) {
+  for (const std::string id : {"t1", "t2"}) {
+    Container task = Make(id);
+    task.labels.stack_namespace = "shop";
+    task.labels.swarm_service = "shop_web";
+    task.labels.swarm_task = "shop_web.1." + id;
+    clock_.Advance(absl::Seconds(1));
+    task.created = clock_.Now();
+    Put(task);
+  }
+  const Present present = Look();
+  EXPECT_EQ(present.deployments.at(0).resources_size(), 1);
+  const std::vector<LogContainer> all = book_.LogContainers(present, clock_.Read());
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].deployment_key, all[1].deployment_key);
+}
+
 }  // namespace
 }  // namespace muster::agent

@@ -9,13 +9,13 @@
 
 namespace muster::agent {
 
-DockerObserver::DockerObserver(const Options& options, const Clock* clock, PresentSink* sink)
+DockerObserver::DockerObserver(const Options& options, const Clock* clock, PresentSink* sink, ContainerSink* containers)
     : http_(std::make_unique<BeastHttpClient>(options.socket_path)),
       loop_({.socket_path = options.socket_path,
              .relist_interval = options.relist_interval,
              .backoff = options.backoff,
              .deadlines = options.deadlines},
-            SystemUniform(), clock, http_.get(), sink) {}
+            SystemUniform(), clock, http_.get(), sink, containers) {}
 
 DockerObserver::~DockerObserver() { Stop(); }
 

@@ -25,8 +25,8 @@ class DockerObserver {
     Backoff::Options backoff = {.initial = absl::Milliseconds(500), .maximum = absl::Seconds(5)};
     EngineClient::Deadlines deadlines;
   };
-  // Clock and sink must outlive this. The sink is called on the observer's thread.
-  DockerObserver(const Options& options, const Clock* clock, PresentSink* sink);
+  // Clock and sinks must outlive this; `containers` may be null. The sinks are called on the observer's thread.
+  DockerObserver(const Options& options, const Clock* clock, PresentSink* sink, ContainerSink* containers);
   // Stops.
   ~DockerObserver();
 

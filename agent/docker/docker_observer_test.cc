@@ -94,7 +94,7 @@ class DockerObserverTest : public testing::Test {
 TEST_F(DockerObserverTest, PublishesPicturesAndChangesAndOnlyEverGets) {
   RawUnixServer server(path_);
   server.OnConnection([this](RawUnixServer::Peer& peer) { Serve(peer); });
-  DockerObserver observer(Options(), Clock::System(), &sink_);
+  DockerObserver observer(Options(), Clock::System(), &sink_, nullptr);
   observer.Start();
   const auto has_status = [](types::v1::DeploymentStatus status) {
     return [status](const Present& p) { return p.deployments.size() == 1 && p.deployments[0].status() == status; };
@@ -109,7 +109,7 @@ TEST_F(DockerObserverTest, PublishesPicturesAndChangesAndOnlyEverGets) {
 }
 
 TEST_F(DockerObserverTest, AFaultEndsWhenTheEngineComes) {
-  DockerObserver observer(Options(), Clock::System(), &sink_);
+  DockerObserver observer(Options(), Clock::System(), &sink_, nullptr);
   observer.Start();
   const Present fault = sink_.WaitFor([](const Present& p) { return p.fault.has_value(); });
   EXPECT_THAT(fault.fault->message(), HasSubstr("does not exist"));
@@ -121,7 +121,7 @@ TEST_F(DockerObserverTest, AFaultEndsWhenTheEngineComes) {
 TEST_F(DockerObserverTest, StopEndsAnEngineThatNeverAnswers) {
   RawUnixServer server(path_);
   server.OnConnection([](RawUnixServer::Peer& peer) { peer.WaitForClose(); });
-  DockerObserver observer(Options(), Clock::System(), &sink_);
+  DockerObserver observer(Options(), Clock::System(), &sink_, nullptr);
   observer.Start();
   while (server.connections() == 0) std::this_thread::yield();
   observer.Stop();

@@ -315,6 +315,8 @@ absl::StatusOr<Container> DecodeInspect(std::string_view body) {
   DecodeHealth(At(state, "Health"), container);
   container.policy = PolicyOf(Text(At(At(At(inspect, "HostConfig"), "RestartPolicy"), "Name")));
   container.auto_remove = Flag(At(At(inspect, "HostConfig"), "AutoRemove"));
+  container.has_tty = Flag(At(config, "Tty"));
+  container.log_driver = Text(At(At(At(inspect, "HostConfig"), "LogConfig"), "Type"), kMaxNameBytes);
   container.restart_count = std::max<std::int64_t>(0, Integer(At(inspect, "RestartCount")));
   container.config_hash = ConfigHash(inspect, id);
   return container;

@@ -20,9 +20,9 @@ constexpr char kInspect[] = R"({"Id":"3b0349714842df05","Created":"2026-11-21T06
 {"Start":"2026-11-21T06:05:10Z","End":"2026-11-21T06:05:10.5Z","ExitCode":1,"Output":"refused"},
 {"Start":"2026-11-21T06:05:11Z","End":"2026-11-21T06:05:11.5Z","ExitCode":1,"Output":"\n  curl: (7) refused\nmore\n"}]}},
 "Image":"sha256:eb1dbea2","Name":"/shop_web_1","RestartCount":4,
-"HostConfig":{"Binds":["/b:/b","/a:/a"],"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":5},"AutoRemove":true,
+"HostConfig":{"Binds":["/b:/b","/a:/a"],"LogConfig":{"Type":"local","Config":{}},"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":5},"AutoRemove":true,
 "Memory":8388608,"ConsoleSize":[0,0]},
-"Config":{"Hostname":"3b0349714842","Env":["B=2","A=1"],"Cmd":["sleep","1000"],"Image":"shop/web:1.2","Labels":{
+"Config":{"Hostname":"3b0349714842","Env":["B=2","A=1"],"Cmd":["sleep","1000"],"Tty":true,"Image":"shop/web:1.2","Labels":{
 "com.docker.compose.project":"shop","com.docker.compose.service":"web","com.docker.compose.oneoff":"False",
 "com.docker.compose.config-hash":"abc","muster.application":"Shop","muster.version":"1.2.3",
 "org.opencontainers.image.title":"Web","org.opencontainers.image.version":"9"}}})";
@@ -50,6 +50,8 @@ TEST(DecodeInspect, ReadsWhatTheEngineSays) {
   EXPECT_EQ(c->policy, RestartPolicy::kOnFailure);
   EXPECT_EQ(c->restart_count, 4);
   EXPECT_TRUE(c->auto_remove);
+  EXPECT_TRUE(c->has_tty);
+  EXPECT_EQ(c->log_driver, "local");
   EXPECT_EQ(c->created, T("2026-11-21T06:05:08.945471194Z"));
   EXPECT_EQ(c->started, T("2026-11-21T06:05:09.095770095Z"));
   EXPECT_EQ(c->finished, absl::InfinitePast());
@@ -99,9 +101,13 @@ TEST(DecodeInspect, MissingAndWronglyTypedFieldsHaveDefaults) {
   EXPECT_EQ(c->name, "ab");
   EXPECT_EQ(c->state, ContainerState::kUnknown);
   EXPECT_EQ(c->restart_count, 0);
-  const auto huge = DecodeInspect(R"({"Id":"ab","RestartCount":-7,"State":{"ExitCode":99999999999999999999,
+  EXPECT_FALSE(c->has_tty);
+  EXPECT_EQ(c->log_driver, "");
+  const auto huge = DecodeInspect(
+      R"({"Id":"ab","RestartCount":-7,"Config":{"Tty":"yes"},"HostConfig":{"LogConfig":[]},"State":{"ExitCode":99999999999999999999,
       "StartedAt":"yesterday","Health":{"Status":"unhealthy","Log":[7,{"End":{}}]}}})");
   ASSERT_TRUE(huge.ok());
+  EXPECT_FALSE(huge->has_tty);
   EXPECT_EQ(huge->restart_count, 0);
   EXPECT_EQ(huge->started, absl::InfinitePast());
 }

@@ -54,9 +54,11 @@ struct Container {
   RestartPolicy policy = RestartPolicy::kNo;
   std::int64_t restart_count = 0;
   bool auto_remove = false;  // --rm
+  bool has_tty = false;
+  std::string log_driver;  // "json-file", "local", "journald", ...
   // Hash of what `docker run` was told; empty when only the list was seen.
   std::string config_hash;
-  // Only what the list shows: no policy, no restarts, no health output, no times.
+  // Only what the list shows: no policy, no restarts, no health output, no times, no log driver.
   bool partial = false;
 };
 

@@ -30,11 +30,12 @@ std::string Fingerprint(const Present& present) {
 }  // namespace
 
 ObserverLoop::ObserverLoop(Options options, std::function<double()> uniform, const Clock* clock, HttpClient* http,
-                           PresentSink* sink)
+                           PresentSink* sink, ContainerSink* containers)
     : options_(std::move(options)),
       clock_(clock),
       engine_(http, options_.deadlines),
       sink_(sink),
+      container_sink_(containers),
       relist_interval_ms_(absl::ToInt64Milliseconds(options_.relist_interval)),
       backoff_(options_.backoff, std::move(uniform)) {
   const Instant now = clock_->Monotonic();
@@ -251,16 +252,27 @@ bool ObserverLoop::PingIfDue() {
 }
 
 void ObserverLoop::PublishPicture(bool always) {
-  Present present = book_.Look(clock_->Read());
+  const Moment now = clock_->Read();
+  Present present = book_.Look(now);
   if (fault_since_.has_value()) {
     log::Info("docker: the engine can be read again, {} deployments", present.deployments.size());
     fault_since_.reset();
     fault_message_.clear();
   }
+  PublishContainers(present, now, always);
   std::string fingerprint = Fingerprint(present);
   if (!always && last_published_ == fingerprint) return;
   last_published_ = std::move(fingerprint);
   sink_->Publish(std::move(present));
+}
+
+// Apart from the picture: that one shows 200 containers of a deployment at most, and not all that counts here.
+void ObserverLoop::PublishContainers(const Present& present, Moment now, bool always) {
+  if (container_sink_ == nullptr) return;
+  std::vector<LogContainer> containers = book_.LogContainers(present, now);
+  if (!always && containers == last_containers_) return;
+  last_containers_ = containers;
+  container_sink_->Publish(std::move(containers));
 }
 
 void ObserverLoop::LoseStream(const absl::Status& status) {

@@ -1,6 +1,7 @@
 // The Docker observer's work, one turn at a time: keeps the event stream open, turns events into inspections, lists
-// everything now and then, and publishes pictures or faults (docs/status-rules.md, "When the agent looks"). Driven by
-// DockerObserver's thread, in tests by the test. Not thread-safe but for SetRelistInterval.
+// everything now and then, and publishes pictures or faults (docs/status-rules.md, "When the agent looks"), and beside
+// a picture the containers in it. Driven by DockerObserver's thread, in tests by the test. Not thread-safe but for
+// SetRelistInterval.
 #ifndef MUSTER_AGENT_DOCKER_OBSERVER_LOOP_H_
 #define MUSTER_AGENT_DOCKER_OBSERVER_LOOP_H_
 
@@ -18,6 +19,7 @@
 #include "agent/docker/deployment_book.h"
 #include "agent/docker/engine_client.h"
 #include "agent/docker/line_splitter.h"
+#include "agent/logs/log_sources.h"
 #include "agent/present.h"
 #include "common/backoff.h"
 #include "common/clock.h"
@@ -48,9 +50,9 @@ class ObserverLoop {
     Backoff::Options backoff;
     EngineClient::Deadlines deadlines;
   };
-  // All pointers must outlive this. `uniform`: see Backoff.
+  // All pointers must outlive this; `containers` may be null. `uniform`: see Backoff.
   ObserverLoop(Options options, std::function<double()> uniform, const Clock* clock, HttpClient* http,
-               PresentSink* sink);
+               PresentSink* sink, ContainerSink* containers);
 
   // Does what is due. While the stream is open it waits in HttpStream::Read and returns zero; otherwise it returns how
   // long to wait before the next turn.
@@ -87,6 +89,7 @@ class ObserverLoop {
   void RequestLook();
   void FallBack(const std::string& id, bool row_is_fresh);
   void PublishPicture(bool always);
+  void PublishContainers(const Present& present, Moment now, bool always);
   void Fail(const absl::Status& status);
   void LoseStream(const absl::Status& status);
 
@@ -94,6 +97,7 @@ class ObserverLoop {
   const Clock* const clock_;
   EngineClient engine_;
   PresentSink* const sink_;
+  ContainerSink* const container_sink_;
   // Set by any thread.
   std::atomic<std::int64_t> relist_interval_ms_;
 
@@ -123,6 +127,7 @@ class ObserverLoop {
   std::optional<absl::Time> fault_since_;
   std::string fault_message_;
   std::optional<std::string> last_published_;
+  std::vector<LogContainer> last_containers_;
 };
 
 }  // namespace muster::agent

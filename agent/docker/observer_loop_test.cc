@@ -101,10 +101,10 @@ class FakeEngine : public HttpClient {
     return fmt::format("[{}]", rows);
   }
   static std::string InspectBody(const std::string& id, const FakeContainer& c) {
-    return fmt::format(
-        R"({{"Id":"{}","Name":"/{}","RestartCount":{},"Image":"sha256:1","State":{{"Status":"{}",)"
-        R"("ExitCode":{},"Health":{{"Status":"{}"}}}},"HostConfig":{{"RestartPolicy":{{"Name":"{}"}}}}}})",
-        id, c.name, c.restart_count, c.state, c.exit_code, c.health, c.policy);
+    return fmt::format(R"({{"Id":"{}","Name":"/{}","RestartCount":{},"Image":"sha256:1","State":{{"Status":"{}",)"
+                       R"("ExitCode":{},"Health":{{"Status":"{}"}}}},"Config":{{"Tty":true}},)"
+                       R"("HostConfig":{{"LogConfig":{{"Type":"local"}},"RestartPolicy":{{"Name":"{}"}}}}}})",
+                       id, c.name, c.restart_count, c.state, c.exit_code, c.health, c.policy);
   }
 
   FakeClock* const clock_;
@@ -114,6 +114,12 @@ class RecordingSink : public PresentSink {
  public:
   void Publish(Present present) override { published.push_back(std::move(present)); }
   std::vector<Present> published;
+};
+
+class RecordingContainers : public ContainerSink {
+ public:
+  void Publish(std::vector<LogContainer> containers) override { published.push_back(std::move(containers)); }
+  std::vector<std::vector<LogContainer>> published;
 };
 
 class ObserverLoopTest : public testing::Test {
@@ -147,6 +153,7 @@ class ObserverLoopTest : public testing::Test {
   FakeClock clock_;
   FakeEngine engine_{&clock_};
   RecordingSink sink_;
+  RecordingContainers containers_;
   ObserverLoop loop_{{.socket_path = "/run/docker.sock",
                       .relist_interval = absl::Seconds(60),
                       .backoff = {.initial = absl::Milliseconds(500), .maximum = absl::Seconds(5)},
@@ -154,7 +161,8 @@ class ObserverLoopTest : public testing::Test {
                      [] { return 0.5; },
                      &clock_,
                      &engine_,
-                     &sink_};
+                     &sink_,
+                     &containers_};
 };
 
 TEST_F(ObserverLoopTest, PublishesOnlyWholePictures) {
@@ -432,6 +440,41 @@ TEST_F(ObserverLoopTest, EventsGoBeforeALongFullLook) {
   while (sink_.published.size() == published) loop_.Turn();
   EXPECT_LE(engine_.inspects - before, 2 * static_cast<int>(kMaxInspectsPerRound));
   EXPECT_EQ(Last().deployments.size(), kMaxDeploymentsPerTarget);
+}
+
+TEST_F(ObserverLoopTest, PublishesContainersAfterEachFullLookAndEachChange) {
+  RunFor(absl::Milliseconds(1));
+  ASSERT_EQ(containers_.published.size(), 1U);
+  const LogContainer web = containers_.published[0].at(0);
+  EXPECT_EQ(web.id, "a1");
+  EXPECT_EQ(web.name, "web");
+  EXPECT_EQ(web.deployment_key, "container/web");
+  EXPECT_EQ(web.revision, Last().deployments[1].revision());
+  EXPECT_TRUE(web.has_tty);
+  EXPECT_EQ(web.log_driver, "local");
+  EXPECT_TRUE(web.is_running);
+
+  engine_.containers["a1"].state = "exited";
+  engine_.Send("die", "a1");
+  RunFor(absl::Seconds(1));
+  ASSERT_EQ(containers_.published.size(), 2U);
+  EXPECT_FALSE(containers_.published[1].at(0).is_running);
+  engine_.containers.erase("a1");
+  engine_.Send("destroy", "a1");
+  RunFor(absl::Seconds(1));
+  ASSERT_EQ(containers_.published.size(), 3U);
+  EXPECT_EQ(containers_.published[2].size(), 1U);
+  RunFor(absl::Seconds(60));
+  EXPECT_EQ(containers_.published.size(), 4U) << "a full look, and nothing in between";
+}
+
+TEST_F(ObserverLoopTest, AnEngineThatFailsDoesNotMakeItsContainersGo) {
+  RunFor(absl::Milliseconds(1));
+  engine_.down = Down(absl::StatusCode::kUnavailable, "CONNECTION_LOST");
+  engine_.stream_end = engine_.down;
+  RunFor(absl::Seconds(120));
+  EXPECT_TRUE(Last().fault.has_value());
+  EXPECT_EQ(containers_.published.size(), 1U);
 }
 
 TEST_F(ObserverLoopTest, ALoopIsTrueWhateverTheWallClockDoes) {

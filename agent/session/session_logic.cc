@@ -276,6 +276,7 @@ void SessionLogic::Apply(const v1::Settings& settings) {
                                            kDefaultRelistInterval, kMinRelistInterval, kMaxRelistInterval);
   if (relist != relist_interval_) output_->RelistIntervalChanged(relist);
   relist_interval_ = relist;
+  output_->SetLogsOff({settings.logs_disabled_keys().begin(), settings.logs_disabled_keys().end()});
 }
 
 void SessionLogic::Acknowledged(const v1::HeartbeatAck& ack, Moment now) {

@@ -83,6 +83,8 @@ class SessionOutput {
   virtual void KeepSessionCounter(std::int64_t counter) = 0;
   // Already clamped.
   virtual void RelistIntervalChanged(absl::Duration interval) = 0;
+  // Each time that the hub sends settings, changed or not: see LogSettingsSink.
+  virtual void SetLogsOff(std::vector<std::string> deployment_keys) = 0;
   // OnRecords follows. Only with HostView::records.
   virtual void ReadRecords(const ReadRequest& request) = 0;
 };

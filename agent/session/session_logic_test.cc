@@ -212,6 +212,24 @@ TEST_F(SessionLogicTest, SettingsAreClamped) {
   }
 }
 
+TEST_F(SessionLogicTest, KeysWhoseLogsAreOffAreHandedOnWheneverTheHubSaysThem) {
+  logic_.Start(Now());
+  Sent();
+  EXPECT_TRUE(output_.logs_off.empty()) << "not before the hub said anything";
+  v1::Settings settings;
+  settings.add_logs_disabled_keys("compose/shop");
+  settings.add_logs_disabled_keys("container/job");
+  Welcome(settings);
+  const std::vector<std::string> both = {"compose/shop", "container/job"};
+  EXPECT_EQ(output_.logs_off, std::vector<std::vector<std::string>>{both});
+  v1::SessionResponse frame;
+  *frame.mutable_settings() = settings;
+  Frame(frame);
+  frame.mutable_settings()->clear_logs_disabled_keys();
+  Frame(frame);
+  EXPECT_EQ(output_.logs_off, (std::vector<std::vector<std::string>>{both, both, {}}));
+}
+
 TEST_F(SessionLogicTest, SettingsWithinASessionTakeEffect) {
   StartSession();
   v1::SessionResponse frame;

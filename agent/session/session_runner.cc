@@ -164,6 +164,10 @@ void SessionRunner::KeepSessionCounter(std::int64_t counter) { housekeeping_->Ke
 
 void SessionRunner::RelistIntervalChanged(absl::Duration interval) { housekeeping_->RelistIntervalChanged(interval); }
 
+void SessionRunner::SetLogsOff(std::vector<std::string> deployment_keys) {
+  housekeeping_->SetLogsOff(std::move(deployment_keys));
+}
+
 void SessionRunner::ReadRecords(const ReadRequest& request) {
   records_->Read(request, [door = door_](v1::RecordBatch batch) { door->Bring(std::move(batch)); });
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -29,6 +30,8 @@ class Housekeeping {
   virtual void SessionIs(const SessionStatus& status) = 0;
   virtual void Alive(Instant now) = 0;
   virtual void RelistIntervalChanged(absl::Duration interval) = 0;
+  // Each time that the hub sends settings, changed or not: see LogSettingsSink.
+  virtual void SetLogsOff(std::vector<std::string> deployment_keys) = 0;
 };
 
 class SessionRunner : public PresentSink, private SessionOutput {
@@ -72,6 +75,7 @@ class SessionRunner : public PresentSink, private SessionOutput {
   void Disconnect() override;
   void KeepSessionCounter(std::int64_t counter) override;
   void RelistIntervalChanged(absl::Duration interval) override;
+  void SetLogsOff(std::vector<std::string> deployment_keys) override;
   void ReadRecords(const ReadRequest& request) override;
 
   const Clock* const clock_;

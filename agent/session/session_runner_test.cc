@@ -77,6 +77,7 @@ class FakeHub : public Dialer {
       if (frame.has_hello()) {
         last_secret_ = frame.hello().target_secret();
         answer.mutable_welcome()->set_session_counter(dials_);
+        answer.mutable_welcome()->mutable_settings()->add_logs_disabled_keys("compose/quiet");
       }
       if (frame.has_record_batch()) {
         last_record_ = frame.record_batch().first_sequence();
@@ -202,6 +203,10 @@ class FakeHousekeeping : public Housekeeping {
   void SessionIs(const SessionStatus& /*status*/) override {}
   void Alive(Instant /*now*/) override {}
   void RelistIntervalChanged(absl::Duration /*interval*/) override {}
+  void SetLogsOff(std::vector<std::string> deployment_keys) override {
+    MutexLock lock(&mutex_);
+    logs_off_ = std::move(deployment_keys);
+  }
 
   void Offer(Secret secret) {
     MutexLock lock(&mutex_);
@@ -211,9 +216,14 @@ class FakeHousekeeping : public Housekeeping {
     MutexLock lock(&mutex_);
     return counter_;
   }
+  std::optional<std::vector<std::string>> logs_off() {
+    MutexLock lock(&mutex_);
+    return logs_off_;
+  }
 
  private:
   Mutex mutex_;
+  std::optional<std::vector<std::string>> logs_off_ ABSL_GUARDED_BY(mutex_);
   std::optional<Secret> next_secret_ ABSL_GUARDED_BY(mutex_);
   std::int64_t counter_ ABSL_GUARDED_BY(mutex_) = 0;
 };
@@ -254,6 +264,7 @@ TEST_F(SessionRunnerTest, PicturesFromOtherThreadsReachTheHub) {
   hub_.WaitForMessage("last");
   observer.join();
   EXPECT_EQ(housekeeping_.counter(), 1);
+  EXPECT_EQ(housekeeping_.logs_off(), std::vector<std::string>{"compose/quiet"});
 }
 
 TEST_F(SessionRunnerTest, RecordsTravelAsTheyAreCommitted) {

@@ -184,6 +184,7 @@ agent::v1::Settings Target::SettingsForAgent() const {
   for (const auto& [key, deployment] : deployments_) {
     if (!deployment.choices.logs_enabled) settings.add_logs_disabled_keys(key);
   }
+  for (const std::string& key : stored_.archived_logs_off) settings.add_logs_disabled_keys(key);
   return settings;
 }
 
@@ -260,9 +261,7 @@ bool Target::MayForget(std::string_view deployment_id) const {
 
 void Target::Forget(std::string_view deployment_id, const Moment& now, HistoryEvents& events) {
   StoredDeployment* deployment = FindById(deployment_id);
-  if (deployment == nullptr) return;
-  events.push_back(DeploymentArchived{deployment->id, now.wall});
-  deployments_.erase(std::string(deployment->report.key()));
+  if (deployment != nullptr) Archive(deployments_.find(deployment->report.key()), now.wall, events);
 }
 
 void Target::SetState(types::TargetState state, std::string reason, absl::Time at, HistoryEvents& events,
@@ -302,6 +301,7 @@ void Target::ApplyReport(const agent::v1::DeploymentState& raw, absl::Time now, 
   if (created) {
     deployment.id = DerivedId("dep_", stored_.id, report.key());
     deployment.created = now;
+    deployment.choices.logs_enabled = std::erase(stored_.archived_logs_off, report.key()) == 0;
   }
   if (created || deployment.report.revision() != report.revision()) deployment.revision_since = change.at;
   const bool gone = report.gone();
@@ -340,8 +340,7 @@ void Target::SettleUnlisted(const std::set<std::string, std::less<>>& listed, ab
     if (deployment.gone_since || listed.contains(it->first)) {
       ++it;
     } else if (session_->listed.contains(it->first)) {
-      events.push_back(DeploymentArchived{deployment.id, at});
-      it = deployments_.erase(it);
+      it = Archive(it, at, events);
     } else {
       MarkGone(deployment, {.at = at}, at, events);
       ++it;
@@ -376,9 +375,16 @@ void Target::ArchiveOldGone(absl::Time now, HistoryEvents& events) {
   for (const StoredDeployment* deployment : gone) {
     const bool expired = now - *deployment->gone_since >= kArchiveGoneAfter;
     if (!expired && deployments_.size() <= kMaxKnownDeployments) return;
-    events.push_back(DeploymentArchived{deployment->id, now});
-    deployments_.erase(std::string(deployment->report.key()));
+    Archive(deployments_.find(deployment->report.key()), now, events);
   }
+}
+
+Target::Deployments::iterator Target::Archive(Deployments::iterator deployment, absl::Time at, HistoryEvents& events) {
+  events.push_back(DeploymentArchived{deployment->second.id, at});
+  std::vector<std::string>& off = stored_.archived_logs_off;
+  if (!deployment->second.choices.logs_enabled) off.insert(off.begin(), deployment->first);
+  if (off.size() > kMaxArchivedLogsOff) off.resize(kMaxArchivedLogsOff);
+  return deployments_.erase(deployment);
 }
 
 void Target::ShowStatus(StoredDeployment& deployment, absl::Time changed, absl::Time now) {

@@ -167,6 +167,8 @@ class Target {
   void ConfirmDeployments(const Moment& now, HistoryEvents& events);
   void MarkDeploymentsStale(absl::Time at, HistoryEvents& events);
   void ArchiveOldGone(absl::Time now, HistoryEvents& events);
+  // Returns the one behind it.
+  Deployments::iterator Archive(Deployments::iterator deployment, absl::Time at, HistoryEvents& events);
   // Brings the open interval in line with the report, the choices and staleness.
   void ShowStatus(StoredDeployment& deployment, absl::Time changed, absl::Time now);
   // Shows it, and records what history does not say yet.
@@ -174,7 +176,9 @@ class Target {
   StoredDeployment* FindById(std::string_view deployment_id);
   fleet::v1::Deployment DescribeDeployment(const StoredDeployment& deployment) const;
 
-  StoredTarget stored_;  // `deployments` inside is moved to deployments_
+  // `deployments` inside is moved to deployments_. A deployment that returns finds in `archived_logs_off` that its logs
+  // are off.
+  StoredTarget stored_;
   Deployments deployments_;
   std::optional<LiveSession> session_;
   std::optional<fleet::v1::SessionEnd> session_end_;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "hub/fleet/testing/target_fixture.h"
 
 namespace muster::hub {
@@ -310,6 +312,59 @@ TEST_F(TargetTest, OperatorsChoiceOfVersionOverridesTheLabelsAndMakesAnInterval)
   EXPECT_THAT(target_.SettingsForAgent().logs_disabled_keys(), testing::ElementsAre("compose/shop"));
   ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {TestDeployment("compose/shop", DEPLOYMENT_STATUS_ERROR, "1.1")})));
   EXPECT_EQ(target_.FindDeployment(id)->application_version(), "2026.1");
+}
+
+TEST_F(TargetTest, DeploymentThatWasArchivedWithItsLogsOffStaysOffAndReturnsOff) {
+  Connect(1);
+  const auto shop = TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY);
+  ASSERT_FALSE(Beat(SnapshotBeat(1, 1, {shop, TestDeployment("compose/wiki", DEPLOYMENT_STATUS_HEALTHY)})));
+  const std::string id = target_.Snapshot().deployments[0].id();
+  target_.SetChoices(id, {.logs_enabled = false, .application = {}, .application_version = {}}, clock_.Read(), events_);
+  const auto off = [&] {
+    const agent::v1::Settings settings = target_.SettingsForAgent();
+    return std::vector<std::string>(settings.logs_disabled_keys().begin(), settings.logs_disabled_keys().end());
+  };
+  // Ended in good order, with nothing to hold on to; gone for a week; removed by an operator.
+  const auto ends = [&] { ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {}))); };
+  const auto expires = [&] {
+    ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {Gone("compose/shop")})));
+    clock_.Advance(kArchiveGoneAfter);
+    Tick();
+  };
+  const auto removed = [&] {
+    ASSERT_FALSE(Beat(SnapshotBeat(2, 2, {Gone("compose/shop")})));
+    target_.Forget(id, clock_.Read(), events_);
+  };
+  for (const std::function<void()>& archive : {std::function<void()>(ends), {expires}, {removed}}) {
+    archive();
+    ASSERT_FALSE(target_.FindDeployment(id));
+    EXPECT_THAT(off(), testing::ElementsAre("compose/shop"));
+    ASSERT_FALSE(Beat(SnapshotBeat(3, 3, {shop})));
+    EXPECT_THAT(off(), testing::ElementsAre("compose/shop")) << "once";
+    EXPECT_FALSE(target_.FindDeployment(id)->logs_enabled());
+    EXPECT_FALSE(Of<DeploymentTransition>().back().deployment.choices.logs_enabled);
+  }
+  target_.SetChoices(id, {.logs_enabled = true, .application = {}, .application_version = {}}, clock_.Read(), events_);
+  ends();
+  EXPECT_THAT(off(), testing::IsEmpty());
+}
+
+TEST_F(TargetTest, ArchivedKeysThatAreOffSurviveARestartAndHaveABound) {
+  StoredTarget stored = TestTarget("tgt_2", "host-2", "mst_x");
+  for (std::size_t i = 0; i < kMaxArchivedLogsOff; ++i) stored.archived_logs_off.push_back("old/" + std::to_string(i));
+  stored.deployments.push_back({.id = "dep_1",
+                                .created = clock_.Now(),
+                                .revision_since = clock_.Now(),
+                                .gone_since = {},
+                                .choices = {.logs_enabled = false, .application = {}, .application_version = {}},
+                                .report = TestDeployment("compose/shop", DEPLOYMENT_STATUS_HEALTHY),
+                                .open = {}});
+  Target target(std::move(stored));
+  EXPECT_EQ(target.SettingsForAgent().logs_disabled_keys_size(), static_cast<int>(kMaxArchivedLogsOff) + 1);
+  target.Forget("dep_1", clock_.Read(), events_);
+  const agent::v1::Settings settings = target.SettingsForAgent();
+  ASSERT_EQ(settings.logs_disabled_keys_size(), static_cast<int>(kMaxArchivedLogsOff));
+  EXPECT_EQ(settings.logs_disabled_keys(0), "compose/shop") << "the oldest goes";
 }
 
 TEST_F(TargetTest, OnlyGoneOrUnreportedDeploymentsMayBeForgotten) {

@@ -1,4 +1,5 @@
 // The history that the live fleet writes: states, silences and changes, and what a restarted hub shows of them.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -161,7 +162,7 @@ TEST_F(WritesTest, DeploymentThatReturnsAfterTheClockWasSetBackDoesNotOverlapIts
   }
 }
 
-TEST_F(WritesTest, ArchivedDeploymentKeepsItsHistoryAndLosesItsChoices) {
+TEST_F(WritesTest, ArchivedDeploymentKeepsItsHistoryAndLosesItsNames) {
   auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(10));
   const std::string id = shop.deployment.id;
   ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
@@ -172,17 +173,50 @@ TEST_F(WritesTest, ArchivedDeploymentKeepsItsHistoryAndLosesItsChoices) {
   ASSERT_TRUE(ArchiveDeployment(*database_, id, At(25)).ok());
   ASSERT_TRUE(ArchiveDeployment(*database_, "dep_never_stored", At(25)).ok());
   EXPECT_THAT(Load().deployments, IsEmpty());
+  EXPECT_THAT(Load().archived_logs_off, ElementsAre(shop.deployment.report.key()));
   EXPECT_THAT(DeploymentHistory(), ElementsAre("10 5", "20 0"));
   EXPECT_EQ(ReasonOf(ReadDeploymentChoices(*database_, id).status()), "DEPLOYMENT_NOT_STORED");
 
-  ASSERT_TRUE(
-      RecordDeploymentTransition(*database_, NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(30))).ok());
+  auto returned = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(30));
+  returned.deployment.choices.logs_enabled = false;
+  ASSERT_TRUE(RecordDeploymentTransition(*database_, returned).ok());
   ASSERT_EQ(Load().deployments.size(), 1U);
   const StoredDeployment back = Load().deployments[0];
   EXPECT_EQ(back.id, id);
-  EXPECT_TRUE(back.choices.logs_enabled);
+  EXPECT_FALSE(back.choices.logs_enabled);
   EXPECT_FALSE(back.choices.application);
+  EXPECT_THAT(Load().archived_logs_off, IsEmpty());
   EXPECT_THAT(DeploymentHistory(), ElementsAre("10 5", "20 0", "30 5"));
+}
+
+TEST_F(WritesTest, ArchivedKeysThatAreOffAreReadNewestFirstUpToTheirBound) {
+  ASSERT_TRUE(database_->Execute("BEGIN").ok());
+  const int count = static_cast<int>(kMaxArchivedLogsOff) + 5;
+  std::string newest;
+  for (int i = 0; i < count; ++i) {
+    auto one = NewTransition("tgt_1", fmt::format("job{}", i), DEPLOYMENT_STATUS_RUNNING, At(10));
+    one.deployment.choices.logs_enabled = i % 2 == 0 || i > 20;
+    newest = one.deployment.report.key();
+    ASSERT_TRUE(RecordDeploymentTransition(*database_, one).ok());
+    ASSERT_TRUE(ArchiveDeployment(*database_, one.deployment.id, At(20 + i)).ok());
+  }
+  EXPECT_EQ(Load().archived_logs_off.size(), 10U) << "what is on is not listed";
+  ASSERT_TRUE(database_->Execute("UPDATE deployments SET logs_enabled=0").ok());
+  const std::vector<std::string> keys = Load().archived_logs_off;
+  ASSERT_EQ(keys.size(), kMaxArchivedLogsOff);
+  EXPECT_EQ(keys.front(), newest);
+  ASSERT_TRUE(database_->Execute("COMMIT").ok());
+}
+
+// Beyond the bound the agent is no longer told that it is off, and collects: so the store must say on.
+TEST_F(WritesTest, DeploymentThatReturnsIsOnOrOffAsTheAgentWasTold) {
+  auto shop = NewTransition("tgt_1", "shop", DEPLOYMENT_STATUS_RUNNING, At(10));
+  shop.deployment.choices.logs_enabled = false;
+  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
+  ASSERT_TRUE(ArchiveDeployment(*database_, shop.deployment.id, At(20)).ok());
+  shop.deployment.choices.logs_enabled = true;
+  ASSERT_TRUE(RecordDeploymentTransition(*database_, shop).ok());
+  EXPECT_TRUE(Load().deployments.at(0).choices.logs_enabled);
 }
 
 // ---- what a restarted hub shows

@@ -155,6 +155,20 @@ absl::Status LoadDeployments(sqlite::Database& database, const TargetIndex& inde
   }
 }
 
+absl::Status LoadArchivedLogsOff(sqlite::Database& database, const TargetIndex& index) {
+  ASSIGN_OR_RETURN(sqlite::Statement s,
+                   database.Prepare("SELECT target_id, key FROM deployments"
+                                    " WHERE archived_us IS NOT NULL AND logs_enabled=0 ORDER BY archived_us DESC, id"));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, s.Step());
+    if (!row) return absl::OkStatus();
+    const auto it = index.find(s.Text(0));
+    if (it == index.end() || it->second->deleted) continue;
+    std::vector<std::string>& keys = it->second->archived_logs_off;
+    if (keys.size() < kMaxArchivedLogsOff) keys.push_back(s.Text(1));
+  }
+}
+
 AuditRecord AuditRow(const sqlite::Statement& s) {
   return {.sequence = s.Int64(0),
           .at = s.Time(1),
@@ -172,6 +186,7 @@ absl::StatusOr<std::vector<StoredTarget>> LoadTargets(sqlite::Database& database
   for (StoredTarget& target : targets) index[target.id] = &target;
   RETURN_IF_ERROR(LoadRetiredSecrets(database, index));
   RETURN_IF_ERROR(LoadDeployments(database, index));
+  RETURN_IF_ERROR(LoadArchivedLogsOff(database, index));
   return targets;
 }
 

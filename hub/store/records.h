@@ -112,7 +112,13 @@ struct StoredTarget {
   TargetInterval open;
   std::optional<OpenSilence> silence;
   std::vector<StoredDeployment> deployments;
+  // Keys of archived deployments whose logs are off: newest first, at most kMaxArchivedLogsOff.
+  std::vector<std::string> archived_logs_off = {};
 };
+
+// An operator made each of them with a command of its own; with 1000 deployments that are off, too, and keys of 255
+// bytes the settings have half of a frame's 1 MiB.
+inline constexpr std::size_t kMaxArchivedLogsOff = 1000;
 
 // An old secret is told apart from a wrong one for this many rotations.
 inline constexpr int kKeptRetiredSecrets = 16;

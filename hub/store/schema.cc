@@ -229,7 +229,14 @@ CREATE TABLE poisoned_records(
 PRAGMA user_version = 2;
 )sql";
 
-constexpr sqlite::Sql kSteps[] = {kVersion1, kVersion2};
+// A hub that starts asks for them, and hosts with short-lived containers leave archived deployments by the million.
+constexpr sqlite::Sql kVersion3 = R"sql(
+CREATE INDEX deployments_archived_off ON deployments(archived_us) WHERE archived_us IS NOT NULL AND logs_enabled=0;
+
+PRAGMA user_version = 3;
+)sql";
+
+constexpr sqlite::Sql kSteps[] = {kVersion1, kVersion2, kVersion3};
 static_assert(std::size(kSteps) == kSchemaVersion);
 
 }  // namespace

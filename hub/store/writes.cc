@@ -52,7 +52,8 @@ absl::Status InsertTargetInterval(sqlite::Database& database, std::string_view t
                   });
 }
 
-// One that was archived, or that only a journal told of so far, has been seen since now: as the live fleet shows it.
+// One that was archived, or that only a journal told of so far, has been seen since now: as the live fleet shows it,
+// and with its logs on or off as the agent was told.
 absl::Status UpsertDeployment(sqlite::Database& database, const DeploymentTransition& transition,
                               const std::string& report) {
   const StoredDeployment& d = transition.deployment;
@@ -60,7 +61,8 @@ absl::Status UpsertDeployment(sqlite::Database& database, const DeploymentTransi
                   "INSERT INTO deployments(id, target_id, key, created_us, gone_us, revision_us, logs_enabled,"
                   " application, application_version, report) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"
                   " ON CONFLICT(id) DO UPDATE SET created_us=iif(archived_us IS NULL, created_us, ?4),"
-                  " archived_us=NULL, gone_us=?5, revision_us=?6, report=?10",
+                  " logs_enabled=iif(archived_us IS NULL, logs_enabled, ?7), archived_us=NULL, gone_us=?5, "
+                  "revision_us=?6, report=?10",
                   [&](sqlite::Statement& s) {
                     s.Bind(1, d.id).Bind(2, transition.target_id).Bind(3, d.report.key()).Bind(4, d.created);
                     s.Bind(5, d.gone_since).Bind(6, d.revision_since).Bind(7, d.choices.logs_enabled);
@@ -296,10 +298,9 @@ absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view depl
   if (last && last->fact.status != types::v1::DEPLOYMENT_STATUS_UNSPECIFIED) {
     RETURN_IF_ERROR(StoreJudgement(database, deployment_id, std::max(at, last->at + absl::Microseconds(1)), {}));
   }
-  return RunBound(
-      database,
-      "UPDATE deployments SET archived_us=?2, logs_enabled=1, application=NULL, application_version=NULL WHERE id=?1",
-      [&](sqlite::Statement& s) { s.Bind(1, deployment_id).Bind(2, at); });
+  return RunBound(database,
+                  "UPDATE deployments SET archived_us=?2, application=NULL, application_version=NULL WHERE id=?1",
+                  [&](sqlite::Statement& s) { s.Bind(1, deployment_id).Bind(2, at); });
 }
 
 absl::StatusOr<DeploymentChoices> ReadDeploymentChoices(sqlite::Database& database, std::string_view deployment_id) {

@@ -92,7 +92,7 @@ struct DeploymentTransition {
 // Creates the deployment at its first transition and brings back an archived one. A change whose name (deployment,
 // run, agent's time, status) is there already, because the journal told it first, is not stored again.
 absl::Status RecordDeploymentTransition(sqlite::Database& database, const DeploymentTransition& transition);
-// Its history stays, what operators chose for it goes.
+// Its history stays, and that its logs are off; the names that operators chose for it go.
 absl::Status ArchiveDeployment(sqlite::Database& database, std::string_view deployment_id, absl::Time at);
 // UNAVAILABLE "DEPLOYMENT_NOT_STORED" before its first transition was written, and when it is archived.
 absl::StatusOr<DeploymentChoices> ReadDeploymentChoices(sqlite::Database& database, std::string_view deployment_id);

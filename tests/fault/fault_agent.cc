@@ -230,6 +230,7 @@ class LabHousekeeping : public agent::Housekeeping {
     for (v1::Record& record : presence_.OnTick(tick)) journal_->Append(std::move(record));
   }
   void RelistIntervalChanged(absl::Duration) override {}
+  void SetLogsOff(std::vector<std::string>) override {}
 
  private:
   agent::StateKeeper* const keeper_;

@@ -28,6 +28,7 @@ class RecordedOutput : public SessionOutput {
     frames_sent_before_keeping = sent.size();
   }
   void RelistIntervalChanged(absl::Duration interval) override { relist_intervals.push_back(interval); }
+  void SetLogsOff(std::vector<std::string> keys) override { logs_off.push_back(std::move(keys)); }
   void ReadRecords(const ReadRequest& request) override { reads.push_back(request); }
 
   int connects = 0;
@@ -37,6 +38,7 @@ class RecordedOutput : public SessionOutput {
   std::vector<std::int64_t> kept_counters;
   std::size_t frames_sent_before_keeping = 0;
   std::vector<absl::Duration> relist_intervals;
+  std::vector<std::vector<std::string>> logs_off;
   std::vector<ReadRequest> reads;
 };
 
