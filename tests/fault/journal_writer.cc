@@ -68,8 +68,8 @@ void TellLane(Journal& journal, const agent::LaneState& lane) {
         next = record.gap().last_sequence() + 1;
         continue;
       }
-      const std::string& text = lane.lane == v1::LANE_EVENTS ? record.transition().deployment().message()
-                                                             : record.log_lines().text();
+      const std::string& text =
+          lane.lane == v1::LANE_EVENTS ? record.transition().deployment().message() : record.log_lines().text();
       if (text != TextOf(lane.epoch, lane.lane, next)) Say(fmt::format("damaged record {} {}\n", lane.epoch, next));
       ++next;
     }

@@ -227,8 +227,8 @@ class JournalWorkload {
           next = record.gap().last_sequence() + 1;
           continue;
         }
-        const std::string& text = name.second == v1::LANE_LOGS ? record.log_lines().text()
-                                                               : record.transition().deployment().message();
+        const std::string& text =
+            name.second == v1::LANE_LOGS ? record.log_lines().text() : record.transition().deployment().message();
         if (text != promise.texts.at(static_cast<std::size_t>(next - 1)))
           return fmt::format("another record at {}", next);
         record_seen = record_seen || next > promise.ever_acked;
