@@ -1,0 +1,364 @@
+#include "agent/logs/container_follow.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/log.h"
+#include "common/status.h"
+
+namespace muster::agent {
+namespace {
+
+constexpr Backoff::Options kBackoff = {.initial = absl::Seconds(1), .maximum = absl::Seconds(60)};
+// Keeps an engine that ends each stream at once from being asked in a tight loop.
+constexpr absl::Duration kMinRetryDelay = absl::Milliseconds(100);
+// A stream that lived shorter counts as a failed attempt, unless it gave something.
+constexpr absl::Duration kStableStream = absl::Seconds(5);
+constexpr int kMaxSkipDoublings = 5;
+
+// The engine has no log of this container that could be read.
+bool IsRefusal(int http_code) { return http_code == 404 || http_code == 409 || http_code == 501; }
+
+bool IsBadStream(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  return reason == "BAD_LOG_STREAM" || reason == "ENGINE_LOG_ERROR";
+}
+
+}  // namespace
+
+ContainerFollow::ContainerFollow(LogContainer container, StreamGroup* streams, LineParts* parts,
+                                 std::function<double()> uniform, Instant now)
+    : streams_(streams),
+      parts_(parts),
+      lines_(std::move(container), parts),
+      retry_at_(now),
+      backoff_(kBackoff, std::move(uniform)),
+      deadline_(now),
+      opened_(now),
+      check_deadline_(now) {}
+
+ContainerFollow::~ContainerFollow() { Close(); }
+
+void ContainerFollow::Update(LogContainer container, bool is_listed, const Moment& now) {
+  const bool starts = container.is_running && !lines_.container().is_running;
+  is_listed_ = is_listed;
+  lines_.SetContainer(std::move(container), now);
+  if (!starts) return;
+  is_left_alone_ = false;
+  bad_streams_ = 0;
+  silence_ = kFirstSilence;
+  if (state_ == State::kWaiting) retry_at_ = now.monotonic;
+}
+
+// ---- what is due
+
+void ContainerFollow::Tick(bool may_search, const Moment& now) {
+  lines_.Tick(now);
+  const bool is_due = now.monotonic >= deadline_;
+  if (state_ == State::kWaiting) {
+    if (retry_at_.has_value() && now.monotonic >= *retry_at_ && (may_search || !lines_.place().has_value())) Open(now);
+  } else if (is_searching() && is_due) {
+    Fail(MakeError(absl::StatusCode::kDeadlineExceeded, "STALLED", "the engine's answer does not go on"), 0, now);
+  } else if (state_ == State::kFollow && skipper_.waits() && is_due) {
+    log::Debug("logs: {}: the stream does not begin where it should", lines_.container().name);
+    missed_skips_ = std::min(missed_skips_ + 1, kMaxSkipDoublings);
+    Reopen(now.monotonic);
+  }
+  if (check_.is_open() && now.monotonic >= check_deadline_) {
+    Shut(&check_);
+    NoteSilence(now.monotonic);
+  } else if (!check_.is_open() && check_at_.has_value() && now.monotonic >= *check_at_) {
+    OpenCheck(now);
+  }
+}
+
+std::optional<Instant> ContainerFollow::DueAt(bool may_search) const {
+  std::optional<Instant> due = lines_.DueAt();
+  const auto add = [&](Instant at) { due = due.has_value() ? std::min(*due, at) : at; };
+  const bool may_open = may_search || !lines_.place().has_value();
+  if (state_ == State::kWaiting && retry_at_.has_value() && may_open) add(*retry_at_);
+  if (is_searching() || (state_ == State::kFollow && skipper_.waits())) add(deadline_);
+  if (check_.is_open()) {
+    add(check_deadline_);
+  } else if (check_at_.has_value()) {
+    add(*check_at_);
+  }
+  return due;
+}
+
+// ---- asking
+
+void ContainerFollow::Ask(const LogQuery& query, Answer* answer) {
+  const LogContainer& container = lines_.container();
+  answer->id = streams_->Open({.target = LogTarget(container.id, query), .deadline = kHeadersDeadline});
+  answer->frames.emplace(container.has_tty ? DockerFrames::Format::kTty : DockerFrames::Format::kMultiplexed);
+}
+
+void ContainerFollow::Shut(Answer* answer) {
+  if (answer->is_open()) streams_->Close(answer->id);
+  answer->frames.reset();
+}
+
+std::int64_t ContainerFollow::Since(const Moment& now) const {
+  return SinceNs(*lines_.place(), now.wall, std::min(ClockMicros(now), lowest_clock_us_), parts_->boot_id);
+}
+
+void ContainerFollow::Open(const Moment& now) {
+  retry_at_.reset();
+  check_at_.reset();
+  all_is_new_ = false;
+  opened_ = now.monotonic;
+  if (lines_.place().has_value()) {
+    OpenFind(kFindTail, now);
+  } else {
+    OpenFollow(std::nullopt, first_tail_, Skipper(), now);
+  }
+}
+
+void ContainerFollow::OpenFind(std::optional<std::int64_t> tail, const Moment& now) {
+  state_ = tail.has_value() ? State::kFind : State::kFindAll;
+  search_.emplace(*lines_.place(), tail);
+  deadline_ = now.monotonic + kStalledAnswer;
+  Ask({.follow = false, .since_ns = Since(now), .tail = tail}, &main_);
+}
+
+void ContainerFollow::OpenProve(const Moment& now) {
+  state_ = State::kProve;
+  oldest_ns_.reset();
+  deadline_ = now.monotonic + kStalledAnswer;
+  Ask({.follow = false, .since_ns = std::nullopt, .tail = std::nullopt}, &main_);
+}
+
+void ContainerFollow::OpenFollow(std::optional<std::int64_t> since_ns, std::optional<std::int64_t> tail,
+                                 Skipper skipper, const Moment& now) {
+  state_ = State::kFollow;
+  skipper_ = skipper;
+  deadline_ = now.monotonic + kSkipTime * (1 << missed_skips_);
+  check_at_ = now.monotonic + silence_;
+  Ask({.follow = true, .since_ns = since_ns, .tail = tail}, &main_);
+}
+
+// ---- answers
+
+bool ContainerFollow::Take(const StreamGroup::Event& event, const Moment& now) {
+  if (main_.is_open() && event.id == main_.id) {
+    TakeMain(event, now);
+  } else if (check_.is_open() && event.id == check_.id) {
+    TakeCheck(event, now);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void ContainerFollow::TakeMain(const StreamGroup::Event& event, const Moment& now) {
+  const auto visit = [&](const DockerMessage& message) { TakeMessage(message, now); };
+  if (!event.is_end) {
+    if (is_searching()) deadline_ = now.monotonic + kStalledAnswer;
+    const absl::Status status = main_.frames->Feed(event.bytes, visit);
+    if (state_ == State::kProve && oldest_ns_.has_value()) {
+      Shut(&main_);
+      EndProve(now);
+    } else if (!status.ok()) {
+      Fail(status, 0, now);
+    }
+    return;
+  }
+  absl::Status status = event.status;
+  if (status.ok()) status = main_.frames->Finish(visit);
+  main_.frames.reset();
+  if (status.ok()) {
+    EndMain(now);
+  } else {
+    Fail(status, event.http_code, now);
+  }
+}
+
+void ContainerFollow::TakeMessage(const DockerMessage& message, const Moment& now) {
+  if (state_ == State::kProve) {
+    if (!oldest_ns_.has_value()) oldest_ns_ = message.time_ns;
+    return;
+  }
+  if (state_ != State::kFollow) {
+    search_->See(message);
+    return;
+  }
+  if (!skipper_.IsNew(message)) return;
+  lines_.Take(message, now);
+  all_is_new_ = false;
+  has_spoken_ = true;
+  lowest_clock_us_ = std::numeric_limits<std::int64_t>::max();
+  bad_streams_ = missed_skips_ = 0;
+  backoff_.Reset();
+  silence_ = kFirstSilence;
+  check_at_ = now.monotonic + silence_;
+}
+
+void ContainerFollow::EndMain(const Moment& now) {
+  if (state_ == State::kFollow) {
+    EndFollow(now);
+  } else if (state_ == State::kProve) {
+    EndProve(now);
+  } else {
+    EndFind(now);
+  }
+}
+
+void ContainerFollow::EndFind(const Moment& now) {
+  const LogPlace& place = *lines_.place();
+  if (place.is_moment) {
+    const auto tail = search_->is_cut() ? std::nullopt : std::optional(search_->messages() + kFindTail);
+    OpenFollow(Since(now), tail, Skipper(place), now);
+    return;
+  }
+  const std::optional<PlaceSearch::Found> found = search_->Finish();
+  if (found.has_value()) {
+    lines_.SetCount(found->count);
+    // Beginning in front of all messages of L's time: only there counts are right.
+    OpenFollow(Since(now), found->behind + found->count + kFindTail, Skipper(place), now);
+  } else if (state_ == State::kFind) {
+    OpenFind(std::nullopt, now);
+  } else {
+    OpenProve(now);
+  }
+}
+
+void ContainerFollow::EndProve(const Moment& now) {
+  if (ProveAbsence(Since(now), oldest_ns_) == Absence::kLostEnd) {
+    log::Warning("logs: {}: the engine lost the end of this container's log", lines_.container().name);
+    lines_.LoseEnd();
+    OpenFind(kFindTail, now);
+    return;
+  }
+  lines_.MissUpToNext();
+  all_is_new_ = true;
+  OpenFollow(std::nullopt, std::nullopt, Skipper(), now);
+}
+
+// The container stopped, or its engine did. What it wrote is read to the end, unless L did not come.
+void ContainerFollow::EndFollow(const Moment& now) {
+  state_ = State::kWaiting;
+  if (now.monotonic - opened_ >= kStableStream) backoff_.Reset();
+  if (lines_.container().is_running || skipper_.waits()) RetryLater(now.monotonic);
+}
+
+void ContainerFollow::Fail(const absl::Status& status, int http_code, const Moment& now) {
+  Shut(&main_);
+  Shut(&check_);
+  check_at_.reset();
+  state_ = State::kWaiting;
+  const LogContainer& container = lines_.container();
+  if (IsRefusal(http_code)) {
+    log::Info("logs: {} ({}, log driver {}) is not followed until it starts anew: {}", container.name,
+              container.id.substr(0, 12), container.log_driver, MessageOf(status));
+    return LeaveAlone();
+  }
+  if (IsBadStream(status)) {
+    log::Warning("logs: {}: {}", container.name, MessageOf(status));
+    if (++bad_streams_ >= kMaxBadStreams) {
+      log::Warning("logs: {} is not followed until it starts anew: its log could not be read {} times", container.name,
+                   kMaxBadStreams);
+      return LeaveAlone();
+    }
+  } else {
+    log::Debug("logs: {}: {}", container.name, MessageOf(status));
+    if (now.monotonic - opened_ >= kStableStream) backoff_.Reset();
+  }
+  RetryLater(now.monotonic);
+}
+
+void ContainerFollow::LeaveAlone() {
+  is_left_alone_ = true;
+  retry_at_.reset();
+}
+
+void ContainerFollow::RetryLater(Instant now) { retry_at_ = now + std::max(kMinRetryDelay, backoff_.Next()); }
+
+// ---- the silent check
+
+void ContainerFollow::OpenCheck(const Moment& now) {
+  check_last_.reset();
+  has_spoken_ = false;
+  check_at_.reset();
+  check_deadline_ = now.monotonic + kStalledAnswer;
+  const auto since = lines_.place().has_value() ? std::optional(Since(now)) : std::nullopt;
+  Ask({.follow = false, .since_ns = since, .tail = 1}, &check_);
+}
+
+void ContainerFollow::TakeCheck(const StreamGroup::Event& event, const Moment& now) {
+  const auto visit = [&](const DockerMessage& message) { check_last_ = IdOf(message); };
+  absl::Status status = event.status;
+  if (!event.is_end) {
+    status = check_.frames->Feed(event.bytes, visit);
+    if (status.ok()) return;
+    Shut(&check_);
+  } else {
+    if (status.ok()) status = check_.frames->Finish(visit);
+    check_.frames.reset();
+  }
+  if (status.ok()) return EndCheck(now.monotonic);
+  if (IsRefusal(event.http_code)) return Fail(status, event.http_code, now);
+  NoteSilence(now.monotonic);
+}
+
+void ContainerFollow::EndCheck(Instant now) {
+  NoteSilence(now);
+  // An answer without L is news, too.
+  const bool expects_message = lines_.place().has_value() && !lines_.place()->is_moment && !all_is_new_;
+  const bool is_news = check_last_.has_value() ? IsNews(*check_last_) : expects_message;
+  if (!is_news || has_spoken_) return;
+  log::Debug("logs: {}: there is more than the stream gave", lines_.container().name);
+  Reopen(now);
+}
+
+bool ContainerFollow::IsNews(const MessageId& last) const {
+  const std::optional<LogPlace>& place = lines_.place();
+  if (!place.has_value() || all_is_new_) return true;
+  return place->is_moment ? last.time_ns > place->last.time_ns : last != place->last;
+}
+
+// One that has stopped is asked until the interval is at its longest: it may have run unseen for a moment.
+void ContainerFollow::NoteSilence(Instant now) {
+  if (silence_ >= kLongestSilence && state_ == State::kWaiting && !lines_.container().is_running) {
+    check_at_.reset();
+    return;
+  }
+  silence_ = std::min(2 * silence_, kLongestSilence);
+  check_at_ = now + silence_;
+}
+
+// ---- from outside
+
+void ContainerFollow::Pause(Instant now) {
+  if (paused_at_.has_value()) return;
+  paused_at_ = now;
+  if (main_.is_open()) streams_->Pause(main_.id);
+  if (check_.is_open()) streams_->Pause(check_.id);
+}
+
+void ContainerFollow::Resume(Instant now) {
+  if (!paused_at_.has_value()) return;
+  const bool was_long = now - *paused_at_ >= kMaxPause;
+  paused_at_.reset();
+  if (was_long && (main_.is_open() || check_.is_open())) return Reopen(now);
+  if (main_.is_open()) streams_->Resume(main_.id);
+  if (check_.is_open()) streams_->Resume(check_.id);
+  if (is_searching() || skipper_.waits()) deadline_ = std::max(deadline_, now + kSkipTime);
+}
+
+void ContainerFollow::Reopen(Instant now) {
+  Close();
+  if (!is_left_alone_) retry_at_ = now;
+}
+
+void ContainerFollow::Close() {
+  Shut(&main_);
+  Shut(&check_);
+  check_at_.reset();
+  retry_at_.reset();
+  state_ = State::kWaiting;
+}
+
+}  // namespace muster::agent
