@@ -18,6 +18,7 @@ class EntryQueueTest : public testing::Test {
     Append(TransitionRecord(key, clock_.Now(), padding));
   }
   void AppendLog(const std::string& key, std::size_t padding = 0) { Append(LogRecord(key, clock_.Now(), padding)); }
+  static std::vector<std::string> Describe(const EntryBatch& batch) { return Describe(batch.entries); }
   static std::vector<std::string> Describe(const std::vector<Entry>& entries) {
     std::vector<std::string> texts;
     for (const Entry& entry : entries) {
@@ -59,9 +60,9 @@ TEST_F(EntryQueueTest, TakesAsMuchAsIsAskedForAndAtLeastOne) {
 TEST_F(EntryQueueTest, WhatTheDiskDidNotTakeComesBackInOrder) {
   AppendTransition("a");
   AppendLog("x");
-  std::vector<Entry> taken = queue_.Take(1 << 30);
+  EntryBatch taken = queue_.Take(1 << 30);
   AppendTransition("b");
-  queue_.PutBack(std::move(taken));
+  queue_.PutBack(std::move(taken.entries));
   EXPECT_THAT(TakeAll(), ElementsAre("1:a", "2:b", "1:x"));
 }
 
@@ -83,10 +84,10 @@ TEST_F(EntryQueueTest, WithoutLogLinesTheOldestOfTheRestGo) {
 
 TEST_F(EntryQueueTest, WhatIsBeingWrittenCountsAgainstTheBound) {
   for (int i = 1; i <= 3; ++i) AppendTransition(std::to_string(i), 3000);
-  std::vector<Entry> taken = queue_.Take(1 << 30);
+  EntryBatch taken = queue_.Take(1 << 30);
   for (int i = 4; i <= 6; ++i) AppendTransition(std::to_string(i), 3000);
   EXPECT_EQ(queue_.dropped(), 3);
-  queue_.PutBack(std::move(taken));
+  queue_.PutBack(std::move(taken.entries));
   EXPECT_LE(queue_.bytes(), 10'000);
   AppendTransition("7", 3000);
   EXPECT_THAT(TakeAll(), ElementsAre("1:DISK_FULL 1-1", "2:2", "3:3", "4:DISK_FULL 4-6", "7:7"));

@@ -66,7 +66,7 @@ class JournalStoreTest : public testing::Test {
 
   void Open(JournalStore::Condition condition = JournalStore::Condition::kUnknown) {
     store_.reset();
-    auto opened = JournalStore::Open(options_, condition);
+    auto opened = JournalStore::Open(options_, clock_.Now(), condition);
     ASSERT_TRUE(opened.ok()) << MessageOf(opened.status());
     store_ = *std::move(opened);
   }

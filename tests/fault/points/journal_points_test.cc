@@ -94,7 +94,7 @@ class JournalWorkload {
     for (int attempt = 0; vfs_->powered(); ++attempt) {
       absl::Status status;
       if (store_ == nullptr) {
-        auto opened = JournalStore::Open(Options(epoch_));
+        auto opened = JournalStore::Open(Options(epoch_), At(second_).wall);
         status = opened.status();
         if (opened.ok()) store_ = *std::move(opened);
       }
@@ -174,7 +174,7 @@ class JournalWorkload {
   }
 
   std::string CheckStore() {
-    auto store = JournalStore::Open(Options(kNextRun));
+    auto store = JournalStore::Open(Options(kNextRun), At(second_).wall);
     if (!store.ok()) return "cannot be opened: " + store.status().ToString();
     std::map<LaneName, agent::LaneState> lanes;
     for (const agent::LaneState& lane : (*store)->Lanes()) lanes[{lane.epoch, lane.lane}] = lane;
