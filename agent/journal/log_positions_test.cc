@@ -17,17 +17,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-LogPosition PositionOf(const std::string& container, std::int64_t count = 1) {
-  return {.container = container,
-          .stream = LogStream::kStderr,
-          .time_ns = 1'800'000'000'123'456'789,
-          .count = count,
-          .size = 77,
-          .open = std::string("\0\xE2\x82", 3),
-          .clock_us = -5,
-          .boot_id = "boot-1"};
-}
-
 LogChanges Set(const LogPosition& position) { return {.positions = {{position.container, position}}}; }
 LogChanges Forget(const std::string& container) { return {.positions = {{container, std::nullopt}}}; }
 LogChanges Settings(std::vector<std::string> off_keys, absl::Time first) {
