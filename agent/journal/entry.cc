@@ -35,7 +35,6 @@ Entry MakeEntry(const v1::Record& record, Moment now) {
   if (entry.payload.size() <= kMaxRecordBytes) return entry;
   log::Error("a record of {} bytes was to be recorded, {} is the limit; it is dropped", entry.payload.size(),
              kMaxRecordBytes);
-  entry.payload.clear();
   entry.first_sequence = 1;  // numbered by whoever takes it
   return EntryOf(GapOf(entry, v1::GAP_REASON_UNSPECIFIED));
 }
@@ -46,6 +45,7 @@ v1::Record RecordOf(const Gap& gap) {
   body.set_first_sequence(gap.first_sequence);
   body.set_last_sequence(gap.last_sequence);
   body.set_reason(gap.reason);
+  body.set_lines(gap.lines);
   if (gap.from.has_value()) *body.mutable_from() = ToProto(*gap.from);
   if (gap.to.has_value()) *body.mutable_to() = ToProto(*gap.to);
   if (gap.to.has_value()) *record.mutable_observed_at() = ToProto(*gap.to);
@@ -73,14 +73,24 @@ Gap GapOf(const Entry& entry, v1::GapReason reason) {
   gap.monotonic = entry.monotonic;
   if (entry.kind != EntryKind::kGap) {
     gap.from = gap.to = entry.wall;
+    gap.lines = LinesOf(entry);
     return gap;
   }
   v1::Record record;
   if (!record.ParseFromString(entry.payload)) return gap;
   gap.reason = record.gap().reason();
+  gap.lines = record.gap().lines();
   if (record.gap().has_from()) gap.from = FromProto(record.gap().from());
   if (record.gap().has_to()) gap.to = FromProto(record.gap().to());
   return gap;
+}
+
+std::int64_t LinesOf(const Entry& entry) {
+  if (entry.kind != EntryKind::kLogLines && entry.kind != EntryKind::kGap) return 0;
+  v1::Record record;
+  if (!record.ParseFromString(entry.payload)) return 0;
+  if (record.has_gap()) return record.gap().lines();
+  return static_cast<std::int64_t>(record.log_lines().kinds().size());
 }
 
 Gap Join(const Gap& earlier, const Gap& later) {
@@ -89,6 +99,7 @@ Gap Join(const Gap& earlier, const Gap& later) {
   if (!joined.from.has_value()) joined.from = later.from;
   if (later.to.has_value()) joined.to = later.to;
   joined.monotonic = later.monotonic;
+  joined.lines += later.lines;
   return joined;
 }
 

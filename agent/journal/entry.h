@@ -53,6 +53,8 @@ struct Gap {
   std::optional<absl::Time> from = std::nullopt;
   std::optional<absl::Time> to = std::nullopt;
   Instant monotonic = Instant();  // of `to`
+  // Log lines among the records, as far as known.
+  std::int64_t lines = 0;
 
   std::int64_t count() const { return last_sequence - first_sequence + 1; }
 };
@@ -60,6 +62,8 @@ v1::Record RecordOf(const Gap& gap);
 Entry EntryOf(const Gap& gap);
 // Of an entry of any kind: what it leaves behind when it is given up. Of a gap: itself, whatever `reason` says.
 Gap GapOf(const Entry& entry, v1::GapReason reason);
+// Log lines in it; of a gap: those it stands for, as far as known.
+std::int64_t LinesOf(const Entry& entry);
 // `later` begins behind the end of `earlier`.
 Gap Join(const Gap& earlier, const Gap& later);
 

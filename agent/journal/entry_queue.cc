@@ -21,7 +21,11 @@ void EntryQueue::Append(Entry entry) {
   DropBeyondBound();
 }
 
-std::vector<Entry> EntryQueue::Take(std::int64_t max_bytes) {
+void EntryQueue::Change(LogChanges changes) {
+  changes_[last_sequence_[IndexOf(v1::LANE_LOGS)]].Add(std::move(changes));
+}
+
+EntryBatch EntryQueue::Take(std::int64_t max_bytes) {
   std::vector<Entry> taken;
   for (LaneQueue& lane : lanes_) {
     while (!lane.empty() && (taken.empty() || taken_.bytes + BytesOf(lane.front()) <= max_bytes)) {
@@ -34,15 +38,29 @@ std::vector<Entry> EntryQueue::Take(std::int64_t max_bytes) {
     }
   }
   queued_bytes_ -= taken_.bytes;
+  return {.entries = std::move(taken), .changes = TakeChanges()};
+}
+
+LogChanges EntryQueue::TakeChanges() {
+  const LaneQueue& lines = lanes_[IndexOf(v1::LANE_LOGS)];
+  LogChanges taken;
+  while (!changes_.empty() && (lines.empty() || changes_.begin()->first < lines.front().first_sequence)) {
+    taken.Add(changes_.begin()->second);
+    taken_changes_.insert(changes_.extract(changes_.begin()));
+  }
   return taken;
 }
 
 void EntryQueue::Committed() {
   dropped_ -= taken_.dropped;
   taken_ = Taken();
+  taken_changes_.clear();
 }
 
 void EntryQueue::PutBack(std::vector<Entry> entries) {
+  // Behind the same lines there may be later ones.
+  for (auto& [sequence, changes] : changes_) taken_changes_[sequence].Add(std::move(changes));
+  changes_ = std::exchange(taken_changes_, {});
   queued_bytes_ += taken_.bytes;
   taken_ = Taken();
   for (auto it = entries.rbegin(); it != entries.rend(); ++it) {

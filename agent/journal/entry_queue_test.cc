@@ -18,6 +18,7 @@ class EntryQueueTest : public testing::Test {
     Append(TransitionRecord(key, clock_.Now(), padding));
   }
   void AppendLog(const std::string& key, std::size_t padding = 0) { Append(LogRecord(key, clock_.Now(), padding)); }
+  static std::vector<std::string> Describe(const EntryBatch& batch) { return Describe(batch.entries); }
   static std::vector<std::string> Describe(const std::vector<Entry>& entries) {
     std::vector<std::string> texts;
     for (const Entry& entry : entries) {
@@ -59,9 +60,9 @@ TEST_F(EntryQueueTest, TakesAsMuchAsIsAskedForAndAtLeastOne) {
 TEST_F(EntryQueueTest, WhatTheDiskDidNotTakeComesBackInOrder) {
   AppendTransition("a");
   AppendLog("x");
-  std::vector<Entry> taken = queue_.Take(1 << 30);
+  EntryBatch taken = queue_.Take(1 << 30);
   AppendTransition("b");
-  queue_.PutBack(std::move(taken));
+  queue_.PutBack(std::move(taken.entries));
   EXPECT_THAT(TakeAll(), ElementsAre("1:a", "2:b", "1:x"));
 }
 
@@ -83,10 +84,10 @@ TEST_F(EntryQueueTest, WithoutLogLinesTheOldestOfTheRestGo) {
 
 TEST_F(EntryQueueTest, WhatIsBeingWrittenCountsAgainstTheBound) {
   for (int i = 1; i <= 3; ++i) AppendTransition(std::to_string(i), 3000);
-  std::vector<Entry> taken = queue_.Take(1 << 30);
+  EntryBatch taken = queue_.Take(1 << 30);
   for (int i = 4; i <= 6; ++i) AppendTransition(std::to_string(i), 3000);
   EXPECT_EQ(queue_.dropped(), 3);
-  queue_.PutBack(std::move(taken));
+  queue_.PutBack(std::move(taken.entries));
   EXPECT_LE(queue_.bytes(), 10'000);
   AppendTransition("7", 3000);
   EXPECT_THAT(TakeAll(), ElementsAre("1:DISK_FULL 1-1", "2:2", "3:3", "4:DISK_FULL 4-6", "7:7"));
@@ -105,6 +106,121 @@ TEST_F(EntryQueueTest, ABoundThatNothingFitsIntoLeavesOneGap) {
   EXPECT_EQ(tiny.dropped(), 1000);
   EXPECT_THAT(Describe(tiny.Take(1 << 30)), ElementsAre("1:DISK_FULL 1-1000"));
   EXPECT_THAT(Describe(tiny.Take(1 << 30)), IsEmpty());
+}
+
+// ---- what goes with the lines
+
+class EntryQueueChangesTest : public EntryQueueTest {
+ protected:
+  // A line, and the position of the container behind it.
+  void AppendLine(const std::string& container, std::int64_t count, std::size_t padding = 0) {
+    AppendLog(std::to_string(count), padding);
+    Set(container, count);
+  }
+  void Set(const std::string& container, std::int64_t count) {
+    queue_.Change({.positions = {{container, PositionOf(container, count)}}});
+  }
+  void Forget(const std::string& container) { queue_.Change({.positions = {{container, std::nullopt}}}); }
+  // "a:3 b:-", b is to be forgotten.
+  static std::string DescribeChanges(const LogChanges& changes) {
+    std::string text;
+    for (const auto& [container, position] : changes.positions) {
+      if (!text.empty()) text += ' ';
+      text += container + ":" + (position.has_value() ? std::to_string(position->count) : "-");
+    }
+    return text;
+  }
+};
+
+TEST_F(EntryQueueChangesTest, ACommitTakesPositionsUpToItsLastLineAndNoMore) {
+  AppendLine("a", 1, 1000);
+  AppendLine("b", 2, 1000);
+  AppendLine("a", 3, 1000);
+  AppendLine("b", 4, 1000);
+  const EntryBatch first = queue_.Take(3500);
+  EXPECT_THAT(Describe(first), ElementsAre("1:1", "2:2", "3:3"));
+  EXPECT_EQ(DescribeChanges(first.changes), "a:3 b:2");
+  queue_.Committed();
+  const EntryBatch second = queue_.Take(3500);
+  EXPECT_EQ(DescribeChanges(second.changes), "b:4");
+  queue_.Committed();
+  EXPECT_TRUE(queue_.empty());
+  EXPECT_TRUE(queue_.Take(3500).empty());
+}
+
+TEST_F(EntryQueueChangesTest, WithoutLinesChangesGoAtOnce) {
+  AppendTransition("t");
+  Forget("a");
+  EXPECT_EQ(DescribeChanges(queue_.Take(1).changes), "a:-") << "with a record of the other lane";
+  queue_.Committed();
+  EXPECT_TRUE(queue_.empty());
+  Forget("b");
+  EXPECT_FALSE(queue_.empty());
+  const EntryBatch batch = queue_.Take(1);
+  EXPECT_THAT(batch.entries, IsEmpty());
+  EXPECT_EQ(DescribeChanges(batch.changes), "b:-");
+}
+
+TEST_F(EntryQueueChangesTest, NothingOvertakesTheLinesBeforeIt) {
+  AppendLine("a", 1, 1000);
+  AppendLine("a", 2, 1000);
+  Forget("a");
+  AppendLine("a", 3, 1000);
+  EXPECT_EQ(DescribeChanges(queue_.Take(1).changes), "a:1");
+  queue_.Committed();
+  EXPECT_EQ(DescribeChanges(queue_.Take(1).changes), "a:-");
+  queue_.Committed();
+  EXPECT_EQ(DescribeChanges(queue_.Take(1).changes), "a:3");
+}
+
+TEST_F(EntryQueueChangesTest, WhatTheDiskDidNotTakeComesBackWithItsLines) {
+  AppendLine("a", 1, 1000);
+  AppendLine("b", 2, 1000);
+  EntryBatch taken = queue_.Take(1 << 30);
+  Forget("b");
+  AppendLine("a", 3, 1000);
+  queue_.PutBack(std::move(taken.entries));
+  EXPECT_EQ(DescribeChanges(queue_.Take(1).changes), "a:1");
+  queue_.Committed();
+  EXPECT_EQ(DescribeChanges(queue_.Take(1).changes), "b:-") << "asked for while its line was being written";
+  queue_.Committed();
+  EXPECT_EQ(DescribeChanges(queue_.Take(1).changes), "a:3");
+}
+
+TEST_F(EntryQueueChangesTest, WhatIsAskedForDuringACommitWaitsForTheNext) {
+  AppendLine("a", 1);
+  queue_.Take(1 << 30);
+  Set("a", 2);
+  queue_.Committed();
+  EXPECT_EQ(DescribeChanges(queue_.Take(1).changes), "a:2");
+}
+
+TEST_F(EntryQueueChangesTest, LinesThatGiveWayMoveThePositionAndAreCounted) {
+  std::int64_t lines = 0;
+  for (int i = 1; i <= 20; ++i) {
+    v1::Record record = LogRecord(std::to_string(i), clock_.Now(), 1000);
+    record.mutable_log_lines()->set_kinds(std::string(static_cast<std::size_t>(i), '\x01'));
+    Append(record);
+    Set(i % 2 == 0 ? "a" : "b", i);
+  }
+  const EntryBatch batch = queue_.Take(1);
+  ASSERT_THAT(Describe(batch), ElementsAre("1:DISK_FULL 1-12"));
+  for (int i = 1; i <= 12; ++i) lines += i;
+  EXPECT_EQ(LinesOf(batch.entries[0]), lines);
+  EXPECT_EQ(DescribeChanges(batch.changes), "a:12 b:11");
+  queue_.Committed();
+  EXPECT_EQ(DescribeChanges(queue_.Take(1).changes), "b:13");
+}
+
+TEST_F(EntryQueueChangesTest, ARecordThatIsTooLargeMovesThePositionAndIsCounted) {
+  v1::Record record = LogRecord("huge", clock_.Now(), kMaxRecordBytes);
+  record.mutable_log_lines()->set_kinds("\x01\x01");
+  Append(record);
+  Set("a", 1);
+  const EntryBatch batch = queue_.Take(1);
+  EXPECT_THAT(Describe(batch), ElementsAre("1:UNSPECIFIED 1-1"));
+  EXPECT_EQ(LinesOf(batch.entries[0]), 2);
+  EXPECT_EQ(DescribeChanges(batch.changes), "a:1");
 }
 
 }  // namespace

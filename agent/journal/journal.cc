@@ -71,12 +71,58 @@ void Journal::Append(v1::Record record) {
   Entry entry = MakeEntry(record, now);
   const bool is_urgent = IsUrgent(entry);
   MutexLock lock(&mutex_);
-  const Instant due = is_urgent ? now.monotonic : now.monotonic + kCommitInterval;
-  if (queue_.empty() || due < commit_due_) {
-    commit_due_ = due;
-    wake_.NotifyOne();
-  }
+  CommitBy(is_urgent ? now.monotonic : now.monotonic + kCommitInterval);
   queue_.Append(std::move(entry));
+}
+
+void Journal::CommitBy(Instant due) {
+  if (!queue_.empty() && due >= commit_due_) return;
+  commit_due_ = due;
+  wake_.NotifyOne();
+}
+
+bool Journal::AppendLines(std::vector<Lines>& lines) {
+  {
+    MutexLock lock(&mutex_);
+    if (queue_.bytes() > kMaxBytesBeforeLines) return false;
+  }
+  const Moment now = clock_->Read();
+  std::vector<Entry> entries;
+  entries.reserve(lines.size());
+  for (const Lines& some : lines) entries.push_back(MakeEntry(some.record, now));
+  MutexLock lock(&mutex_);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    CommitBy(now.monotonic + kCommitInterval);
+    queue_.Append(std::move(entries[i]));
+    std::optional<LogPosition>& position = lines[i].position;
+    if (!position.has_value()) continue;
+    std::string container = position->container;
+    queue_.Change({.positions = {{std::move(container), std::move(position)}}});
+  }
+  lines.clear();
+  return true;
+}
+
+void Journal::ForgetPositions(std::vector<std::string> containers) {
+  LogChanges changes;
+  for (std::string& container : containers) changes.positions.emplace(std::move(container), std::nullopt);
+  Change(std::move(changes));
+}
+
+void Journal::KeepSettings(std::vector<std::string> off_keys, absl::Time now) {
+  Change({.settings = LogChanges::Settings{.off_keys = std::move(off_keys), .first = now}});
+}
+
+void Journal::Change(LogChanges changes) {
+  const Instant due = clock_->Monotonic() + kCommitInterval;
+  MutexLock lock(&mutex_);
+  CommitBy(due);
+  queue_.Change(std::move(changes));
+}
+
+std::optional<LogMemory> Journal::Remember() {
+  MutexLock lock(&mutex_);
+  return std::exchange(log_memory_, std::nullopt);
 }
 
 RecordsView Journal::View() const {
@@ -177,8 +223,8 @@ void Journal::Work() {
 bool Journal::OpenStore() {
   const auto condition =
       is_damaged_ || failures_ >= kMaxFailures ? JournalStore::Condition::kBroken : JournalStore::Condition::kUnknown;
-  auto store = JournalStore::Open(options_, condition);
-  const bool opened = Check(store.status());
+  auto store = JournalStore::Open(options_, clock_->Now(), condition);
+  const bool opened = Check(store.status()) && ReadLogMemory(store->get());
   if (opened) {
     store_ = *std::move(store);
     is_damaged_ = false;
@@ -193,6 +239,16 @@ bool Journal::OpenStore() {
   return opened;
 }
 
+bool Journal::ReadLogMemory(JournalStore* store) {
+  if (has_read_log_memory_) return true;
+  absl::StatusOr<LogMemory> memory = store->ReadLogMemory();
+  if (!Check(memory.status())) return false;
+  has_read_log_memory_ = true;
+  MutexLock lock(&mutex_);
+  log_memory_ = *std::move(memory);
+  return true;
+}
+
 void Journal::ApplyPositions() {
   while (store_ != nullptr && !positions_.empty()) {
     if (!Check(positions_.front()(store_.get()))) return;
@@ -203,17 +259,17 @@ void Journal::ApplyPositions() {
 
 bool Journal::Commit() {
   while (store_ != nullptr) {
-    std::vector<Entry> entries;
+    EntryBatch batch;
     {
       MutexLock lock(&mutex_);
-      entries = queue_.Take(kMaxAppendBytes);
+      batch = queue_.Take(kMaxAppendBytes);
     }
-    if (entries.empty()) return true;
-    const bool appended = Check(store_->Append(entries));
+    if (batch.empty()) return true;
+    const bool appended = Check(store_->Append(batch.entries, batch.changes));
     std::optional<RecordsView> view = appended ? ViewOfStore() : std::nullopt;
     MutexLock lock(&mutex_);
     if (!appended) {
-      queue_.PutBack(std::move(entries));
+      queue_.PutBack(std::move(batch.entries));
       return false;
     }
     failures_ = 0;

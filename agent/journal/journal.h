@@ -1,6 +1,7 @@
 // The agent's journal: takes records from any thread, makes them durable from a thread of its own, and reads them back
 // for the session. The thread opens the file too, so nobody waits for a slow or broken disk; while the disk takes
-// nothing, records wait in memory up to a bound. Contract: docs/delivery.md.
+// nothing, records wait in memory up to a bound. Contract: docs/delivery.md. With the lines of containers it keeps
+// where each of them goes on: docs/logs.md, "Where to go on".
 #ifndef MUSTER_AGENT_JOURNAL_JOURNAL_H_
 #define MUSTER_AGENT_JOURNAL_JOURNAL_H_
 
@@ -15,6 +16,7 @@
 #include "absl/functional/any_invocable.h"
 #include "agent/journal/entry_queue.h"
 #include "agent/journal/journal_store.h"
+#include "agent/logs/log_journal.h"
 #include "agent/records.h"
 #include "common/clock.h"
 #include "common/mutex.h"
@@ -25,10 +27,12 @@ namespace muster::agent {
 inline constexpr absl::Duration kCommitInterval = absl::Milliseconds(250);
 // After a failure of the disk.
 inline constexpr absl::Duration kJournalRetryInterval = absl::Seconds(2);
+// No more log lines are taken while more than this waits for the disk: the engine's files are their buffer.
+inline constexpr std::int64_t kMaxBytesBeforeLines = 1024 * 1024;
 // A file that cannot be read or written so often in a row is taken for damaged, although SQLite does not call it so.
 inline constexpr int kMaxFailures = 5;
 
-class Journal : public RecordSink, public RecordSource {
+class Journal : public RecordSink, public RecordSource, public LogJournal {
  public:
   // `clock` outlives the journal. Its monotonic readings go into the file: they count from the machine's boot.
   Journal(JournalStore::Options options, const Clock* clock);
@@ -41,6 +45,11 @@ class Journal : public RecordSink, public RecordSource {
   void Flush();
 
   void Append(v1::Record record) override;
+
+  bool AppendLines(std::vector<Lines>& lines) override;
+  void ForgetPositions(std::vector<std::string> containers) override;
+  void KeepSettings(std::vector<std::string> off_keys, absl::Time now) override;
+  std::optional<LogMemory> Remember() override;
 
   RecordsView View() const override;
   void Read(const ReadRequest& request, std::function<void(v1::RecordBatch)> done) override;
@@ -62,7 +71,12 @@ class Journal : public RecordSink, public RecordSource {
   void Work();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Duration TimeToWait() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Before something is put into the queue that is to be committed by then.
+  void CommitBy(Instant due) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Change(LogChanges changes);
   bool OpenStore();
+  // When the file is opened for the first time. False if it cannot be read.
+  bool ReadLogMemory(JournalStore* store);
   void ApplyPositions();
   // False if something is left.
   bool Commit();
@@ -85,6 +99,7 @@ class Journal : public RecordSink, public RecordSource {
   bool is_damaged_ = false;
   Instant retry_at_;
   std::deque<Position> positions_;
+  bool has_read_log_memory_ = false;
   // The listener has not been told.
   bool has_news_ = false;
 
@@ -95,6 +110,8 @@ class Journal : public RecordSink, public RecordSource {
   std::vector<Reading> readings_ ABSL_GUARDED_BY(mutex_);
   std::vector<Position> new_positions_ ABSL_GUARDED_BY(mutex_);
   RecordsView view_ ABSL_GUARDED_BY(mutex_);
+  // Until it is asked for.
+  std::optional<LogMemory> log_memory_ ABSL_GUARDED_BY(mutex_);
   std::string fault_ ABSL_GUARDED_BY(mutex_);
   Instant commit_due_ ABSL_GUARDED_BY(mutex_);
   bool tried_to_open_ ABSL_GUARDED_BY(mutex_) = false;

@@ -250,7 +250,7 @@ TEST_F(JournalDamageTest, ASalvageThatFillsTheDiskLeavesNothingBehindAndIsDoneLa
   for (;; at_call += 7) {
     SCOPED_TRACE(at_call);
     disk.Arm({.kind = sqlite::FaultKind::kDiskFull, .at_call = at_call, .sticky = true});
-    const auto opened = JournalStore::Open(options_);
+    const auto opened = JournalStore::Open(options_, clock_.Now());
     if (std::filesystem::exists(options_.path + ".damaged")) break;
     ASSERT_FALSE(opened.ok());
     was_told_full = was_told_full || ReasonOf(opened.status()) == "DISK_FULL";
@@ -331,7 +331,7 @@ TEST_F(JournalDamageTest, AFileOfANewerAgentIsSetAside) {
 
 TEST_F(JournalDamageTest, TheFolderThatCannotBeWrittenIsAnErrorAndNoDamage) {
   options_.path = dir_.path() + "/missing/journal.db";
-  const auto opened = JournalStore::Open(options_);
+  const auto opened = JournalStore::Open(options_, clock_.Now());
   EXPECT_FALSE(opened.ok());
 }
 

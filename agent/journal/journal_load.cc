@@ -10,6 +10,7 @@
 
 #include "agent/journal/journal_rows.h"
 #include "agent/journal/journal_transaction.h"
+#include "agent/journal/log_positions.h"
 #include "common/log.h"
 #include "common/status.h"
 
@@ -19,12 +20,12 @@ namespace {
 absl::Status MakeTablesIfNew(sqlite::Database* database) {
   ASSIGN_OR_RETURN(const int version, database->UserVersion());
   if (version == kJournalSchema) return absl::OkStatus();
-  if (version != 0) {
+  if (version != 0 && version != kJournalSchemaWithoutLogs) {
     return MakeError(absl::StatusCode::kDataLoss, "DATABASE_CORRUPT",
                      fmt::format("the journal has schema {}, this agent knows {}", version, kJournalSchema));
   }
   RETURN_IF_ERROR(database->Execute("BEGIN IMMEDIATE"));
-  absl::Status made = JournalRows(database).CreateTables();
+  absl::Status made = version == 0 ? JournalRows(database).CreateTables() : LogTables(database).Create();
   if (made.ok()) made = database->Execute("COMMIT");
   if (!made.ok()) database->Execute("ROLLBACK").IgnoreError();
   return made;
@@ -32,10 +33,13 @@ absl::Status MakeTablesIfNew(sqlite::Database* database) {
 
 absl::Status DeleteAll(sqlite::Database* database) {
   // Overwritten: what is taken from the pages of a damaged file must not be another target's.
-  return database->Execute(
-      "PRAGMA secure_delete=ON; BEGIN IMMEDIATE; DELETE FROM records; DELETE FROM lanes; DELETE FROM epochs; DELETE "
-      "FROM quarantine;"
-      "DELETE FROM journal; COMMIT; PRAGMA secure_delete=OFF");
+  RETURN_IF_ERROR(database->Execute("PRAGMA secure_delete=ON; BEGIN IMMEDIATE"));
+  absl::Status deleted = database->Execute(
+      "DELETE FROM records; DELETE FROM lanes; DELETE FROM epochs; DELETE FROM quarantine; DELETE FROM journal");
+  if (deleted.ok()) deleted = LogTables(database).Clear();
+  if (deleted.ok()) deleted = database->Execute("COMMIT; PRAGMA secure_delete=OFF");
+  if (!deleted.ok()) database->Execute("ROLLBACK").IgnoreError();
+  return deleted;
 }
 
 // The small tables. A lane that they do not know is made up from its rows.
@@ -46,6 +50,7 @@ class Loader {
   absl::Status ReadTotals();
   absl::Status ReadEpochs();
   absl::Status ReadLanes();
+  absl::Status ReadLogs();
   absl::Status CheckRows();
   void FindLostEnds();
   absl::Status Repair(const std::string& target_id, const std::string& own_epoch);
@@ -122,6 +127,12 @@ absl::Status Loader::ReadLanes() {
     lane.acked = statement.Int64(3);
     known_lanes_[name] = true;
   }
+}
+
+absl::Status Loader::ReadLogs() {
+  const LogContent content = LogTables(database_).Read();
+  state.logs = content.totals;
+  return content.status;
 }
 
 absl::Status Loader::CheckRows() {
@@ -250,6 +261,7 @@ absl::StatusOr<JournalState> LoadJournal(sqlite::Database* database, const std::
   RETURN_IF_ERROR(loader.ReadTotals());
   RETURN_IF_ERROR(loader.ReadEpochs());
   RETURN_IF_ERROR(loader.ReadLanes());
+  RETURN_IF_ERROR(loader.ReadLogs());
   RETURN_IF_ERROR(loader.CheckRows());
   loader.FindLostEnds();
   RETURN_IF_ERROR(loader.Repair(target_id, own_epoch));

@@ -11,8 +11,9 @@
 
 namespace muster::agent {
 
-// Makes the tables in an empty file. Records of another target are deleted. DATABASE_CORRUPT when SQLite cannot read
-// the file, or it was written by a newer agent. Old epochs that hold nothing are forgotten, but for `own_epoch`.
+// Makes the tables in an empty file, and those that a file of schema 1 lacks. What is another target's is deleted.
+// DATABASE_CORRUPT when SQLite cannot read the file, or it was written by a newer agent. Old epochs that hold nothing
+// are forgotten, but for `own_epoch`.
 absl::StatusOr<JournalState> LoadJournal(sqlite::Database* database, const std::string& target_id,
                                          const std::string& own_epoch);
 

@@ -67,17 +67,16 @@ absl::StatusOr<std::int64_t> JournalTransaction::GiveUpInLane(LaneName name, Ent
   if (lane.waiting_rows == 0) return 0;
   const bool samples = kind == EntryKind::kHostSample;
   const std::int64_t behind = samples ? std::max(lane.acked, lane.scanned_for_samples) : lane.acked;
-  std::vector<JournalRow> victims;
+  std::vector<Gap> victims;
   std::int64_t found = 0;
   std::int64_t looked_at = 0;  // since the first victim
-  const auto look = [&](JournalRow row) {
+  const auto look = [&](const JournalRow& row) {
     if (found >= bytes || looked_at >= kMaxCompactedBytes) return false;
     if (samples) lane.scanned_for_samples = row.entry.last_sequence();
     const std::int64_t size = BytesOf(row.entry);
     if (IsMeant(row.entry.kind, kind)) {
       found += size;
-      row.entry.payload.clear();
-      victims.push_back(std::move(row));
+      victims.push_back(GapOf(row.entry, v1::GAP_REASON_JOURNAL_FULL));
     }
     if (!victims.empty()) looked_at += size;
     return true;
@@ -87,7 +86,10 @@ absl::StatusOr<std::int64_t> JournalTransaction::GiveUpInLane(LaneName name, Ent
   if (victims.empty()) return 0;
   RETURN_IF_ERROR(ReplaceByGaps(name, victims));
   // Log lines and the rest leave whole pages; samples lie between other rows.
-  if (samples) RETURN_IF_ERROR(Compact(victims.front().id, victims.back().id));
+  if (samples) {
+    RETURN_IF_ERROR(Compact(RowIdOf(name.ordinal, name.lane, victims.front().first_sequence),
+                            RowIdOf(name.ordinal, name.lane, victims.back().first_sequence)));
+  }
   return found;
 }
 
@@ -102,10 +104,10 @@ absl::Status JournalTransaction::Compact(std::int64_t first_id, std::int64_t las
   return absl::OkStatus();
 }
 
-absl::Status JournalTransaction::ReplaceByGaps(LaneName name, const std::vector<JournalRow>& rows) {
-  Gap run = GapOf(rows.front().entry, v1::GAP_REASON_JOURNAL_FULL);
-  for (std::size_t i = 1; i < rows.size(); ++i) {
-    const Gap next = GapOf(rows[i].entry, v1::GAP_REASON_JOURNAL_FULL);
+absl::Status JournalTransaction::ReplaceByGaps(LaneName name, const std::vector<Gap>& gaps) {
+  Gap run = gaps.front();
+  for (std::size_t i = 1; i < gaps.size(); ++i) {
+    const Gap& next = gaps[i];
     if (next.first_sequence == run.last_sequence + 1) {
       run = Join(run, next);
     } else {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "agent/journal/log_positions.h"
 #include "common/status.h"
 
 namespace muster::agent {
@@ -90,7 +91,8 @@ JournalRow RestoreRow(RawRow raw) {
 }
 
 absl::Status JournalRows::CreateTables() {
-  return database_->Execute(R"sql(
+  // As the first schema had them; LogTables brings what came with the second.
+  RETURN_IF_ERROR(database_->Execute(R"sql(
     CREATE TABLE journal (
       id INTEGER PRIMARY KEY CHECK (id = 1),
       target_id TEXT NOT NULL,
@@ -130,8 +132,8 @@ absl::Status JournalRows::CreateTables() {
       reason TEXT NOT NULL,
       payload BLOB NOT NULL
     ) STRICT;
-    PRAGMA user_version = 1;
-  )sql");
+  )sql"));
+  return LogTables(database_).Create();
 }
 
 absl::Status JournalRows::Insert(const JournalRow& row) {

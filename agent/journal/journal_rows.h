@@ -19,7 +19,9 @@
 
 namespace muster::agent {
 
-inline constexpr int kJournalSchema = 1;
+inline constexpr int kJournalSchema = 2;
+// Of agents that collected no logs.
+inline constexpr int kJournalSchemaWithoutLogs = 1;
 inline constexpr std::int64_t kJournalPageBytes = 4096;
 
 // A row's number is ordinal, lane and sequence in one, so the rows of a lane lie side by side in order of age.

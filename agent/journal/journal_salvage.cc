@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -17,9 +18,11 @@
 #include "absl/status/statusor.h"
 #include "agent/journal/journal_carve.h"
 #include "agent/journal/journal_rows.h"
+#include "agent/journal/log_positions.h"
 #include "common/log.h"
 #include "common/sqlite/database.h"
 #include "common/status.h"
+#include "common/time_format.h"
 
 namespace muster::agent {
 namespace {
@@ -77,6 +80,8 @@ class Copy {
   absl::StatusOr<bool> TakeAllOf(sqlite::Database* from);
   // What lies in the file's pages besides.
   absl::Status TakePagesOf(const std::string& path);
+  // After all of these: positions and settings, and since when something of them is lost, if it is.
+  absl::Status FinishLogs(absl::Time now);
   std::int64_t saved() const { return saved_; }
 
  private:
@@ -84,6 +89,10 @@ class Copy {
   absl::Status CopyEpochs();
   absl::Status CopyLanes();
   absl::Status CopyQuarantine();
+  void ReadLogs();
+  // Log lines were found that the tables do not know of, in a write-ahead log that SQLite reads no more: the positions
+  // are those before them.
+  bool HasLaterLines() const;
   absl::StatusOr<bool> CopyRecords();
   // The first row that can be read at some distance behind `id`.
   std::optional<std::int64_t> ProbeBehind(std::int64_t id);
@@ -95,6 +104,12 @@ class Copy {
   JournalRows new_rows_;
   absl::Status written_;
   std::int64_t saved_ = 0;
+  std::optional<absl::Time> newest_;
+  // Of the newest epoch that has log lines, its last one.
+  std::int64_t last_line_ = 0;
+  // By ordinal, the last number of its log lines.
+  std::map<std::int64_t, std::int64_t> lane_ends_;
+  LogContent logs_{.status = absl::DataLossError("not read")};
 };
 
 // Calls `insert` for each row until it fails; a row that cannot be read ends the table.
@@ -115,6 +130,7 @@ absl::StatusOr<bool> Copy::TakeAllOf(sqlite::Database* from) {
   RETURN_IF_ERROR(CopyEpochs());
   RETURN_IF_ERROR(CopyLanes());
   RETURN_IF_ERROR(CopyQuarantine());
+  ReadLogs();
   ASSIGN_OR_RETURN(const bool is_complete, CopyRecords());
   RETURN_IF_ERROR(to_->Execute("COMMIT"));
   return is_complete;
@@ -154,6 +170,8 @@ absl::Status Copy::CopyEpochs() {
 absl::Status Copy::CopyLanes() {
   return CopyTable(from_->Prepare("SELECT ordinal, lane, last_sequence, acked_sequence, crc FROM lanes"),
                    [&](const sqlite::Statement& row) -> absl::Status {
+                     const std::int64_t crc = ChecksumOf({row.Int64(0), row.Int64(1), row.Int64(2), row.Int64(3)}, "");
+                     if (row.Int64(1) == v1::LANE_LOGS && row.Int64(4) == crc) lane_ends_[row.Int64(0)] = row.Int64(2);
                      ASSIGN_OR_RETURN(sqlite::Statement insert,
                                       to_->Prepare("INSERT OR IGNORE INTO lanes (ordinal, lane, last_sequence, "
                                                    "acked_sequence, crc) VALUES (?, ?, ?, ?, ?)"));
@@ -184,6 +202,34 @@ absl::Status Copy::CopyQuarantine() {
             .BindBlob(6, payload.data(), payload.size())
             .Run();
       });
+}
+
+void Copy::ReadLogs() {
+  const absl::StatusOr<int> version = from_->UserVersion();
+  if (version.ok() && *version == kJournalSchemaWithoutLogs) {
+    logs_.status = absl::OkStatus();
+  } else {
+    logs_ = LogTables(from_).Read();
+  }
+}
+
+bool Copy::HasLaterLines() const {
+  if (last_line_ == 0) return false;
+  const auto lane = lane_ends_.find(OrdinalOf(last_line_));
+  return lane == lane_ends_.end() || lane->second < SequenceOf(last_line_);
+}
+
+absl::Status Copy::FinishLogs(absl::Time now) {
+  const bool has_later_lines = HasLaterLines();
+  if (has_later_lines) logs_.positions.clear();
+  if (has_later_lines || !logs_.status.ok()) {
+    const absl::Time since = std::min(newest_.value_or(logs_.totals.lost_since.value_or(now)), now);
+    logs_.totals.lost_since = since;
+    log::Warning("positions of containers are lost: their logs go on with what is later than {}", FormatRfc3339(since));
+  }
+  RETURN_IF_ERROR(to_->Execute("BEGIN IMMEDIATE"));
+  RETURN_IF_ERROR(LogTables(to_).Fill(logs_));
+  return to_->Execute("COMMIT");
 }
 
 absl::StatusOr<bool> Copy::CopyRecords() {
@@ -225,6 +271,11 @@ std::optional<std::int64_t> Copy::ProbeBehind(std::int64_t id) {
 
 bool Copy::Keep(const JournalRow& row) {
   if (!row.is_intact) return true;
+  // A gap may be without time.
+  if (row.entry.wall > absl::UnixEpoch()) newest_ = std::max(newest_.value_or(row.entry.wall), row.entry.wall);
+  if (row.entry.lane == v1::LANE_LOGS) {
+    last_line_ = std::max(last_line_, RowIdOf(row.ordinal(), v1::LANE_LOGS, row.entry.last_sequence()));
+  }
   written_ = new_rows_.Insert(row);
   // A damaged file may show a row twice, and its pages do.
   if (absl::IsAlreadyExists(written_)) {
@@ -259,7 +310,7 @@ void RestoreLength(const std::string& path) {
 }
 
 // How many records it has.
-absl::StatusOr<std::int64_t> BuildNew(const std::string& path, const std::string& vfs) {
+absl::StatusOr<std::int64_t> BuildNew(const std::string& path, const std::string& vfs, absl::Time now) {
   RemoveFiles(NewPath(path));
   ASSIGN_OR_RETURN(const std::unique_ptr<sqlite::Database> to,
                    sqlite::Database::Open(NewPath(path), sqlite::OpenMode::kWriter, vfs));
@@ -272,14 +323,15 @@ absl::StatusOr<std::int64_t> BuildNew(const std::string& path, const std::string
     ASSIGN_OR_RETURN(is_complete, copy.TakeAllOf(from->get()));
   }
   if (!is_complete) RETURN_IF_ERROR(copy.TakePagesOf(path));
+  RETURN_IF_ERROR(copy.FinishLogs(now));
   RETURN_IF_ERROR(to->Checkpoint());
   return copy.saved();
 }
 
 }  // namespace
 
-absl::Status SalvageJournal(const std::string& path, const std::string& vfs, const absl::Status& why) {
-  absl::StatusOr<std::int64_t> saved = BuildNew(path, vfs);
+absl::Status SalvageJournal(const std::string& path, const std::string& vfs, const absl::Status& why, absl::Time now) {
+  absl::StatusOr<std::int64_t> saved = BuildNew(path, vfs, now);
   // Closing has emptied the log and removed it; if not, the file alone is not all of it.
   if (saved.ok() && Exists(NewPath(path) + "-wal")) {
     saved = MakeError(absl::StatusCode::kUnavailable, "SALVAGE_INCOMPLETE",

@@ -6,11 +6,13 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 
 namespace muster::agent {
 
-// The old file stays as PATH.damaged, in place of an older one. Fails only when the new one cannot be written.
-absl::Status SalvageJournal(const std::string& path, const std::string& vfs, const absl::Status& why);
+// The old file stays as PATH.damaged, in place of an older one. Fails only when the new one cannot be written. Where
+// something of collecting logs is lost, the new one says since when: the newest record's time, `now` at the latest.
+absl::Status SalvageJournal(const std::string& path, const std::string& vfs, const absl::Status& why, absl::Time now);
 
 // Ends what a crash interrupted; to be called before the journal is opened.
 absl::Status FinishSalvage(const std::string& path);

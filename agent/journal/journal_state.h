@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "agent/journal/log_positions.h"
 #include "muster/agent/v1/agent.pb.h"
 
 namespace muster::agent {
@@ -39,6 +40,7 @@ struct JournalState {
   std::string target_id;
   std::int64_t dropped_total = 0;
   std::int64_t poisoned_total = 0;
+  LogTotals logs;
 };
 
 // 0: there is none of that name.

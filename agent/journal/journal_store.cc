@@ -19,6 +19,8 @@ namespace {
 constexpr std::int64_t kLogBytes = 2 * 1024 * 1024;
 // A commit writes the ends of both lanes and the small tables.
 constexpr std::int64_t kPagesPerCommit = 4;
+// Of some 200 bytes each.
+constexpr std::int64_t kPositionsPerPage = 10;
 // Of trees that grow a level, of splits, and of what a gap needs.
 constexpr std::int64_t kSparePages = 8;
 // A row of nearly half a page wastes the other half.
@@ -43,7 +45,7 @@ std::int64_t BytesOf(const std::vector<Entry>& entries) {
 JournalStore::JournalStore(Options options, std::unique_ptr<sqlite::Database> database, JournalState state)
     : options_(std::move(options)), database_(std::move(database)), state_(std::move(state)) {}
 
-absl::StatusOr<std::unique_ptr<JournalStore>> JournalStore::Open(Options options, Condition condition) {
+absl::StatusOr<std::unique_ptr<JournalStore>> JournalStore::Open(Options options, absl::Time now, Condition condition) {
   RETURN_IF_ERROR(FinishSalvage(options.path));
   absl::Status damage = absl::DataLossError("it failed again and again");
   if (condition != Condition::kBroken) {
@@ -51,7 +53,7 @@ absl::StatusOr<std::unique_ptr<JournalStore>> JournalStore::Open(Options options
     if (store.ok() || !IsDamage(store.status())) return store;
     damage = store.status();
   }
-  RETURN_IF_ERROR(SalvageJournal(options.path, options.vfs, damage));
+  RETURN_IF_ERROR(SalvageJournal(options.path, options.vfs, damage, now));
   return OpenFile(std::move(options));
 }
 
@@ -60,30 +62,49 @@ absl::StatusOr<std::unique_ptr<JournalStore>> JournalStore::OpenFile(Options opt
                    sqlite::Database::Open(options.path, sqlite::OpenMode::kWriter, options.vfs));
   // Sequential work needs little cache; 64 pages hold both ends of the tree.
   RETURN_IF_ERROR(database->Execute("PRAGMA cache_size=-256; PRAGMA journal_size_limit=4194304"));
-  RETURN_IF_ERROR(database->LimitPages(options.capacity_bytes / kJournalPageBytes));
   ASSIGN_OR_RETURN(JournalState state, LoadJournal(database.get(), options.target_id, options.epoch));
+  // Not before: a file that is at its bound, or beyond a smaller one, must get the tables that it lacks.
+  RETURN_IF_ERROR(database->LimitPages(options.capacity_bytes / kJournalPageBytes));
   RETURN_IF_ERROR(database->Checkpoint());
   return std::unique_ptr<JournalStore>(new JournalStore(std::move(options), std::move(database), std::move(state)));
 }
 
-absl::Status JournalStore::Append(const std::vector<Entry>& entries) {
-  if (entries.empty()) return absl::OkStatus();
-  const std::int64_t content_pages = BytesOf(entries) / kJournalPageBytes + 1;
-  absl::Status appended = TryAppend(entries, kPagesPerContent * content_pages + kSparePages);
+absl::Status JournalStore::Append(const std::vector<Entry>& entries, const LogChanges& changes) {
+  if (entries.empty() && changes.empty()) return absl::OkStatus();
+  const std::int64_t content_pages = (BytesOf(entries) + BytesOf(changes)) / kJournalPageBytes + 1;
+  absl::Status appended = TryAppend(entries, changes, kPagesPerContent * content_pages + kSparePages);
   if (!absl::IsResourceExhausted(appended)) return appended;
   // The disk is full, or the rows took more pages than they should have.
-  return TryAppend(entries, 4 * kPagesPerContent * content_pages + kSparePages);
+  return TryAppend(entries, changes, 4 * kPagesPerContent * content_pages + kSparePages);
 }
 
-absl::Status JournalStore::TryAppend(const std::vector<Entry>& entries, std::int64_t pages) {
+absl::Status JournalStore::TryAppend(const std::vector<Entry>& entries, const LogChanges& changes, std::int64_t pages) {
   JournalTransaction transaction(database_.get(), &state_);
   RETURN_IF_ERROR(transaction.Begin());
   RETURN_IF_ERROR(transaction.MakeRoom(pages, MaxPages()));
-  ASSIGN_OR_RETURN(const std::int64_t ordinal, OwnOrdinal(&transaction));
-  for (const Entry& entry : entries) RETURN_IF_ERROR(transaction.Append(ordinal, entry));
+  if (!entries.empty()) {
+    ASSIGN_OR_RETURN(const std::int64_t ordinal, OwnOrdinal(&transaction));
+    for (const Entry& entry : entries) RETURN_IF_ERROR(transaction.Append(ordinal, entry));
+  }
+  RETURN_IF_ERROR(transaction.ChangeLogs(changes, MaxPositions()));
   RETURN_IF_ERROR(transaction.Commit());
-  logged_bytes_ += BytesOf(entries) + kPagesPerCommit * kJournalPageBytes;
+  // Positions lie anywhere in their table: a page for each, until it is all of them.
+  const std::int64_t position_pages =
+      std::min(static_cast<std::int64_t>(changes.positions.size()), state_.logs.positions / kPositionsPerPage + 1);
+  logged_bytes_ += BytesOf(entries) + (kPagesPerCommit + position_pages) * kJournalPageBytes;
   return absl::OkStatus();
+}
+
+absl::StatusOr<LogMemory> JournalStore::ReadLogMemory() {
+  LogContent content = LogTables(database_.get()).Read();
+  RETURN_IF_ERROR(content.status);
+  LogMemory memory{.positions = {},
+                   .first_settings = content.totals.first_settings,
+                   .off_keys = std::move(content.off_keys),
+                   .lost_since = content.totals.lost_since};
+  memory.positions.reserve(content.positions.size());
+  for (LogContent::Row& row : content.positions) memory.positions.push_back(std::move(row.position));
+  return memory;
 }
 
 absl::StatusOr<std::int64_t> JournalStore::OwnOrdinal(JournalTransaction* transaction) {
@@ -246,8 +267,11 @@ class JournalStore::BatchBuilder {
     v1::Record record;
     // What has the right checksum was serialized by this agent's code.
     if (!record.ParseFromString(row.entry.payload)) record.Clear();
-    // Asked for from within a gap.
-    if (record.has_gap()) record.mutable_gap()->set_first_sequence(next_);
+    if (record.has_gap() && record.gap().first_sequence() < next_) {
+      // Asked for from within a gap: how many lines the rest of it stands for is not known.
+      record.mutable_gap()->set_first_sequence(next_);
+      record.mutable_gap()->clear_lines();
+    }
     if (!has_age_ || !record.has_observed_at()) return record;
     const absl::Duration waited = std::max(now_ - row.entry.monotonic, absl::ZeroDuration());
     const absl::Duration before = std::max(row.entry.wall - FromProto(record.observed_at()), absl::ZeroDuration());

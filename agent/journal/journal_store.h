@@ -21,6 +21,7 @@
 #include "agent/journal/journal_rows.h"
 #include "agent/journal/journal_state.h"
 #include "agent/journal/journal_transaction.h"
+#include "agent/journal/log_positions.h"
 #include "agent/records.h"
 #include "common/clock.h"
 #include "common/sqlite/database.h"
@@ -60,14 +61,18 @@ class JournalStore {
     kBroken,
   };
 
-  // Reads and checks the whole file. A damaged one is set aside as PATH.damaged and what can be read of it is kept.
-  static absl::StatusOr<std::unique_ptr<JournalStore>> Open(Options options, Condition condition = Condition::kUnknown);
+  // Reads and checks the whole file. A damaged one is set aside as PATH.damaged and what can be read of it is kept;
+  // `now` is when that happened.
+  static absl::StatusOr<std::unique_ptr<JournalStore>> Open(Options options, absl::Time now,
+                                                            Condition condition = Condition::kUnknown);
   JournalStore(const JournalStore&) = delete;
   JournalStore& operator=(const JournalStore&) = delete;
 
   // Entries of this run, at most kMaxAppendBytes, ascending within each lane. Makes room first. Numbers that the file
-  // has already are left out, numbers that are missing before become a gap.
-  absl::Status Append(const std::vector<Entry>& entries);
+  // has already are left out, numbers that are missing before become a gap. `changes` are what goes with them.
+  absl::Status Append(const std::vector<Entry>& entries, const LogChanges& changes = {});
+
+  absl::StatusOr<LogMemory> ReadLogMemory();
 
   // From first_sequence on, as much as fits; what is not held any more comes as a gap. No records: there are none.
   absl::StatusOr<v1::RecordBatch> Read(const ReadRequest& request, Instant now);
@@ -90,11 +95,14 @@ class JournalStore {
   JournalStore(Options options, std::unique_ptr<sqlite::Database> database, JournalState state);
 
   static absl::StatusOr<std::unique_ptr<JournalStore>> OpenFile(Options options);
-  absl::Status TryAppend(const std::vector<Entry>& entries, std::int64_t pages);
+  absl::Status TryAppend(const std::vector<Entry>& entries, const LogChanges& changes, std::int64_t pages);
   absl::StatusOr<std::int64_t> OwnOrdinal(JournalTransaction* transaction);
   std::int64_t TailLimit() const { return std::min(kTailBytes, options_.capacity_bytes / 4); }
   // The file may have a few more: for gaps, and for what acknowledging and repairing write.
   std::int64_t MaxPages() const { return options_.capacity_bytes / kJournalPageBytes - kReservedPages; }
+  std::int64_t MaxPositions() const {
+    return std::min(kMaxLogPositions, options_.capacity_bytes / kJournalBytesPerPosition);
+  }
   // The row that has waited longest for the hub; none when none waits.
   absl::StatusOr<std::optional<JournalRow>> OldestWaiting();
   bool HasAge(const JournalEpoch& epoch) const {

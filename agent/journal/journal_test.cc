@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "agent/journal/testing/journal_fixture.h"
+#include "common/sqlite/testing/fault_vfs.h"
 
 namespace muster::agent {
 namespace {
@@ -204,6 +205,132 @@ TEST_F(JournalTest, AFileOfWhichNothingIsLeftIsReplaced) {
   journal_->Flush();
   EXPECT_THAT(Keys(v1::LANE_EVENTS, options_.epoch), ElementsAre("new"));
   EXPECT_EQ(journal_->View().depth.fault(), "");
+}
+
+// ---- lines of containers
+
+class LogJournalTest : public JournalTest {
+ protected:
+  static LogJournal::Lines LineOf(const std::string& container, std::int64_t count, absl::Time when,
+                                  std::size_t padding = 0) {
+    return {.record = LogRecord(container + std::to_string(count), when, padding),
+            .position = PositionOf(container, count)};
+  }
+  bool AppendLine(const std::string& container, std::int64_t count, std::size_t padding = 0) {
+    std::vector<LogJournal::Lines> lines = {LineOf(container, count, clock_.Now(), padding)};
+    return journal_->AppendLines(lines);
+  }
+  // As another run of the agent finds them: "a:2".
+  std::vector<std::string> PositionsAfterRestart() {
+    std::vector<std::string> positions;
+    for (const LogPosition& position : MemoryAfterRestart().positions) {
+      positions.push_back(position.container + ":" + std::to_string(position.count));
+    }
+    return positions;
+  }
+  LogMemory MemoryAfterRestart() {
+    journal_.reset();
+    options_.epoch = "22222222222222222222222222222222";
+    Start();
+    journal_->WaitUntilOpen(absl::Seconds(60));
+    std::optional<LogMemory> memory = journal_->Remember();
+    EXPECT_TRUE(memory.has_value());
+    return memory.value_or(LogMemory());
+  }
+};
+
+TEST_F(LogJournalTest, LinesAndPositionsGatherAndBecomeDurableTogether) {
+  Start();
+  journal_->WaitUntilOpen(absl::Seconds(60));
+  std::vector<LogJournal::Lines> lines = {LineOf("a", 1, clock_.Now()), LineOf("b", 2, clock_.Now()),
+                                          LineOf("a", 3, clock_.Now())};
+  lines.push_back({.record = LogRecord("own", clock_.Now()), .position = std::nullopt});
+  ASSERT_TRUE(journal_->AppendLines(lines));
+  EXPECT_THAT(lines, IsEmpty());
+  EXPECT_THAT(Keys(v1::LANE_LOGS), IsEmpty()) << "the clock stands still";
+  clock_.Advance(kCommitInterval);
+  EXPECT_THAT(Keys(v1::LANE_LOGS), ElementsAre("a1", "b2", "a3", "own"));
+  EXPECT_THAT(PositionsAfterRestart(), ElementsAre("a:3", "b:2"));
+}
+
+TEST_F(LogJournalTest, SettingsAndForgettingWaitForNoLine) {
+  Start();
+  journal_->WaitUntilOpen(absl::Seconds(60));
+  const absl::Time first = clock_.Now();
+  ASSERT_TRUE(AppendLine("a", 1));
+  ASSERT_TRUE(AppendLine("b", 1));
+  clock_.Advance(kCommitInterval);
+  EXPECT_THAT(Keys(v1::LANE_LOGS), SizeIs(2));
+  journal_->ForgetPositions({"a", "unknown"});
+  journal_->KeepSettings({"compose/x"}, first);
+  clock_.Advance(kCommitInterval);
+  EXPECT_THAT(Keys(v1::LANE_LOGS), SizeIs(2)) << "the thread has done what was due before";
+  // As kill -9 would leave it.
+  const std::string copy = dir_.path() + "/copy.db";
+  std::filesystem::copy_file(options_.path, copy);
+  std::filesystem::copy_file(options_.path + "-wal", copy + "-wal");
+  options_.path = copy;
+  const LogMemory memory = MemoryAfterRestart();
+  ASSERT_THAT(memory.positions, SizeIs(1));
+  EXPECT_EQ(memory.positions[0].container, "b");
+  EXPECT_THAT(memory.off_keys, ElementsAre("compose/x"));
+  EXPECT_EQ(memory.first_settings, first);
+}
+
+TEST_F(LogJournalTest, NothingIsRememberedBeforeTheFileIsOpen) {
+  const std::string folder = dir_.path() + "/later";
+  options_.path = folder + "/journal.db";
+  Start();
+  journal_->WaitUntilOpen(absl::Seconds(60));
+  EXPECT_EQ(journal_->Remember(), std::nullopt);
+  std::filesystem::create_directory(folder);
+  journal_->Flush();
+  EXPECT_TRUE(journal_->Remember().has_value());
+}
+
+TEST_F(LogJournalTest, NoLinesAreTakenWhileTooMuchWaitsForTheDisk) {
+  const std::string folder = dir_.path() + "/later";
+  options_.path = folder + "/journal.db";
+  Start();
+  std::int64_t taken = 0;
+  while (AppendLine("a", taken + 1, 40'000)) ++taken;
+  EXPECT_EQ(taken, kMaxBytesBeforeLines / 40'000 + 1);
+  std::vector<LogJournal::Lines> lines = {LineOf("a", 1000, clock_.Now())};
+  EXPECT_FALSE(journal_->AppendLines(lines));
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_EQ(lines[0].position->count, 1000) << "as it was";
+  EXPECT_EQ(journal_->View().depth.dropped_total(), 0);
+  EXPECT_EQ(journal_->View().depth.records(), taken);
+
+  std::filesystem::create_directory(folder);
+  journal_->Flush();
+  EXPECT_TRUE(AppendLine("a", ++taken));
+  EXPECT_THAT(PositionsAfterRestart(), ElementsAre("a:" + std::to_string(taken)));
+}
+
+// A failure closes the file; what was appended since the last commit waits in memory for the next one.
+TEST_F(LogJournalTest, AFileThatIsOpenedAnewDuringARunGetsThePositionsThatWaited) {
+  sqlite::FaultVfs disk(dir_.path());
+  Start();
+  ASSERT_TRUE(AppendLine("a", 1));
+  journal_->Flush();
+  disk.Arm({.kind = sqlite::FaultKind::kIoError, .at_call = 1, .sticky = true});
+  ASSERT_TRUE(AppendLine("a", 2));
+  ASSERT_TRUE(AppendLine("b", 1));
+  journal_->KeepSettings({"compose/x"}, clock_.Now());
+  journal_->Flush();
+  EXPECT_NE(journal_->View().depth.fault(), "");
+  ASSERT_TRUE(AppendLine("a", 3));
+  journal_->ForgetPositions({"b"});
+  disk.Disarm();
+  journal_->Flush();
+  EXPECT_EQ(journal_->View().depth.fault(), "");
+  EXPECT_THAT(Keys(v1::LANE_LOGS), ElementsAre("a1", "a2", "b1", "a3"));
+  const LogMemory memory = MemoryAfterRestart();
+  ASSERT_THAT(memory.positions, SizeIs(1));
+  EXPECT_EQ(memory.positions[0].count, 3);
+  EXPECT_THAT(memory.off_keys, ElementsAre("compose/x"));
+  journal_.reset();
 }
 
 }  // namespace

@@ -57,7 +57,15 @@ absl::Status JournalTransaction::Append(std::int64_t ordinal, const Entry& entry
   }
   if (entry.kind != EntryKind::kGap) return AddRow(MakeRow(ordinal, epoch.name, entry));
   Gap gap = GapOf(entry, v1::GAP_REASON_UNSPECIFIED);
-  gap.first_sequence = std::max(gap.first_sequence, last + 1);
+  if (gap.first_sequence <= last) {
+    // A commit that seemed to have failed: the file has the first of these.
+    RETURN_IF_ERROR(rows_.ForEach(RowIdOf(ordinal, entry.lane, gap.first_sequence), RowIdOf(ordinal, entry.lane, last),
+                                  [&](const JournalRow& row) {
+                                    gap.lines = std::max<std::int64_t>(0, gap.lines - LinesOf(row.entry));
+                                    return true;
+                                  }));
+    gap.first_sequence = last + 1;
+  }
   AddDropped(gap.count());
   return AddRow(MakeRow(ordinal, epoch.name, EntryOf(gap)));
 }
@@ -84,6 +92,10 @@ absl::Status JournalTransaction::SetBack(LaneName name, std::int64_t sequence) {
     RETURN_IF_ERROR(AddRow(MakeRow(name.ordinal, draft_.epochs[name.ordinal].name, EntryOf(gap))));
   }
   return SetAcked(name, sequence);
+}
+
+absl::Status JournalTransaction::ChangeLogs(const LogChanges& changes, std::int64_t max_positions) {
+  return LogTables(database_).Apply(changes, max_positions, &draft_.logs);
 }
 
 absl::Status JournalTransaction::DeleteRow(std::int64_t id) { return rows_.Delete(id, id); }

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "agent/journal/journal_rows.h"
 #include "agent/journal/journal_state.h"
+#include "agent/journal/log_positions.h"
 #include "common/sqlite/database.h"
 
 namespace muster::agent {
@@ -38,6 +39,8 @@ class JournalTransaction {
   // At the end of its lane. Numbers that are there already are left out; numbers that are missing become a gap.
   absl::Status Append(std::int64_t ordinal, const Entry& entry);
   absl::Status AddRow(const JournalRow& row);
+  // At most `max_positions` stay.
+  absl::Status ChangeLogs(const LogChanges& changes, std::int64_t max_positions);
   absl::Status DeleteRow(std::int64_t id);  // one that the state does not count
 
   // Gives up rows, in the order of docs/delivery.md, until so many pages of the file are free or nothing is left.
@@ -77,8 +80,8 @@ class JournalTransaction {
   // Writes the rows anew, side by side: what was deleted between them leaves pages half empty, and half empty pages
   // are of no use to rows that come at the end.
   absl::Status Compact(std::int64_t first_id, std::int64_t last_id);
-  // Rows of one lane, ascending.
-  absl::Status ReplaceByGaps(LaneName name, const std::vector<JournalRow>& rows);
+  // Of records of one lane, ascending.
+  absl::Status ReplaceByGaps(LaneName name, const std::vector<Gap>& gaps);
   absl::Status ReplaceByGap(LaneName name, Gap gap);
   absl::Status JoinNeighbours(LaneName name, Gap* gap);
   absl::Status EraseEpoch(std::int64_t ordinal);

@@ -40,7 +40,8 @@ struct LogMemory {
   std::optional<absl::Time> first_settings;
   // Deployments whose logs are off.
   std::vector<std::string> off_keys;
-  // The file was damaged and its positions are lost: what is later than the newest record in it is new.
+  // The file was damaged and positions are lost: of a container that was created before this and has none, what is
+  // later is new. Stays in the file for good (docs/agent.md, "The journal's file").
   std::optional<absl::Time> lost_since;
 };
 
@@ -56,13 +57,13 @@ class LogJournal {
   virtual ~LogJournal() = default;
   // Thread-safe, all of them; none waits for the disk. What is asked for takes effect in the order of the calls.
 
-  // False: too much waits for the disk; nothing was taken, and `lines` is as it was. Each record's position is
-  // committed in the transaction that makes the record durable.
+  // False: too much waits for the disk; nothing was taken, and `lines` is as it was. Else it is empty afterwards. Each
+  // record's position is committed in the transaction that makes the record durable, or the gap in its place.
   virtual bool AppendLines(std::vector<Lines>& lines) = 0;
   virtual void ForgetPositions(std::vector<std::string> containers) = 0;
   // Sets LogMemory::off_keys, and first_settings when it has none.
   virtual void KeepSettings(std::vector<std::string> off_keys, absl::Time now) = 0;
-  // As the file was when it was opened; absent until then. Asked for once, before the first of the calls above.
+  // As the file was when it was opened; absent until then. Given once, before the first of the calls above.
   virtual std::optional<LogMemory> Remember() = 0;
 };
 

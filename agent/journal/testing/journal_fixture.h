@@ -42,6 +42,17 @@ inline v1::Record SampleRecord(absl::Time when, std::size_t padding = 0) {
   return record;
 }
 
+inline LogPosition PositionOf(const std::string& container, std::int64_t count = 1) {
+  return {.container = container,
+          .stream = LogStream::kStderr,
+          .time_ns = 1'800'000'000'123'456'789,
+          .count = count,
+          .size = 77,
+          .open = std::string("\0\xE2\x82", 3),
+          .clock_us = -5,
+          .boot_id = "boot-1"};
+}
+
 inline std::string KeyOf(const v1::Record& record) {
   if (record.has_transition()) return record.transition().deployment().key();
   if (record.has_log_lines()) return record.log_lines().deployment_key();
@@ -66,7 +77,7 @@ class JournalStoreTest : public testing::Test {
 
   void Open(JournalStore::Condition condition = JournalStore::Condition::kUnknown) {
     store_.reset();
-    auto opened = JournalStore::Open(options_, condition);
+    auto opened = JournalStore::Open(options_, clock_.Now(), condition);
     ASSERT_TRUE(opened.ok()) << MessageOf(opened.status());
     store_ = *std::move(opened);
   }

@@ -1,11 +1,13 @@
-// Every crash point of the agent's journal: a workload that opens, appends, acknowledges, makes room, sets aside,
-// checkpoints and opens anew meets a fault at each call that changes a file, and then must hold what it promised.
+// Every crash point of the agent's journal: a workload that opens, appends (lines with the positions of containers),
+// acknowledges, makes room, sets aside, checkpoints and opens anew meets a fault at each call that changes a file, and
+// then must hold what it promised.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -18,7 +20,6 @@
 namespace muster::fault {
 namespace {
 
-using agent::Entry;
 using agent::JournalStore;
 namespace v1 = agent::v1;
 
@@ -72,6 +73,12 @@ class JournalWorkload {
     std::int64_t ever_acked = 0;
   };
   using LaneName = std::pair<std::string, v1::Lane>;
+  // Changes that were asked for behind a log line.
+  struct Asked {
+    LaneName lane;
+    std::int64_t behind = 0;
+    agent::LogChanges changes;
+  };
 
   JournalStore::Options Options(const std::string& epoch) const {
     return {.path = path_,
@@ -94,7 +101,7 @@ class JournalWorkload {
     for (int attempt = 0; vfs_->powered(); ++attempt) {
       absl::Status status;
       if (store_ == nullptr) {
-        auto opened = JournalStore::Open(Options(epoch_));
+        auto opened = JournalStore::Open(Options(epoch_), At(second_).wall);
         status = opened.status();
         if (opened.ok()) store_ = *std::move(opened);
       }
@@ -112,11 +119,37 @@ class JournalWorkload {
 
   void AppendGroup(int events, int logs, std::size_t log_bytes) {
     for (int i = 0; i < events; ++i) queue_->Append(agent::MakeEntry(Transition(), At(++second_)));
-    for (int i = 0; i < logs; ++i) queue_->Append(agent::MakeEntry(Log(log_bytes), At(++second_)));
-    const std::vector<Entry> entries = queue_->Take(agent::kMaxAppendBytes);
+    for (int i = 0; i < logs; ++i) {
+      queue_->Append(agent::MakeEntry(Log(log_bytes), At(++second_)));
+      ChangeBehindLine();
+    }
+    const agent::EntryBatch batch = queue_->Take(agent::kMaxAppendBytes);
     queue_->Committed();
-    if (!Do([&entries](JournalStore& store) { return store.Append(entries); })) return;
+    if (!Do([&batch](JournalStore& store) { return store.Append(batch.entries, batch.changes); })) return;
     for (auto& [name, lane] : promised_) lane.durable = static_cast<std::int64_t>(lane.texts.size());
+  }
+
+  // The position of one of three containers; now and then another one is forgotten, or there are other settings.
+  void ChangeBehindLine() {
+    const int line = ++lines_;
+    const auto container = [](int number) { return "container-" + std::to_string(number % 3); };
+    Change({.positions = {{container(line), agent::LogPosition{.container = container(line),
+                                                               .time_ns = line,
+                                                               .count = line,
+                                                               .size = 1,
+                                                               .open = {},
+                                                               .clock_us = 0,
+                                                               .boot_id = "boot"}}}});
+    if (line % 5 == 0) Change({.positions = {{container(line + 1), std::nullopt}}});
+    if (line % 7 != 0) return;
+    Change({.settings =
+                agent::LogChanges::Settings{.off_keys = {"off-" + std::to_string(line)}, .first = At(second_).wall}});
+  }
+
+  void Change(agent::LogChanges changes) {
+    const auto behind = static_cast<std::int64_t>(promised_[{epoch_, v1::LANE_LOGS}].texts.size());
+    asked_.push_back({.lane = {epoch_, v1::LANE_LOGS}, .behind = behind, .changes = changes});
+    queue_->Change(std::move(changes));
   }
 
   v1::Record Transition() {
@@ -174,7 +207,7 @@ class JournalWorkload {
   }
 
   std::string CheckStore() {
-    auto store = JournalStore::Open(Options(kNextRun));
+    auto store = JournalStore::Open(Options(kNextRun), At(second_).wall);
     if (!store.ok()) return "cannot be opened: " + store.status().ToString();
     std::map<LaneName, agent::LaneState> lanes;
     for (const agent::LaneState& lane : (*store)->Lanes()) lanes[{lane.epoch, lane.lane}] = lane;
@@ -183,6 +216,7 @@ class JournalWorkload {
       const std::string wrong = CheckLane(**store, name, promise, lanes[name], &dropped);
       if (!wrong.empty()) return fmt::format("{} {}: {}", name.first, static_cast<int>(name.second), wrong);
     }
+    if (const std::string wrong = CheckPositions(**store, lanes); !wrong.empty()) return wrong;
     const auto depth = (*store)->Depth(At(second_).monotonic);
     if (!depth.ok()) return depth.status().ToString();
     if (depth->dropped_total() != dropped) {
@@ -193,6 +227,34 @@ class JournalWorkload {
       return fmt::format("{} counted as refused, not {}", poisoned, poisoned_at_least_);
     }
     return {};
+  }
+
+  // The file has what was asked for behind each line that it has, or that a gap stands for, and nothing else.
+  std::string CheckPositions(JournalStore& store, std::map<LaneName, agent::LaneState>& lanes) const {
+    agent::LogChanges changes;
+    for (const Asked& asked : asked_) {
+      if (lanes[asked.lane].last_sequence >= asked.behind) changes.Add(asked.changes);
+    }
+    const auto memory = store.ReadLogMemory();
+    if (!memory.ok()) return memory.status().ToString();
+    std::vector<agent::LogPosition> positions;
+    for (const auto& [container, position] : changes.positions) {
+      if (position.has_value()) positions.push_back(*position);
+    }
+    const auto describe = [](const std::vector<agent::LogPosition>& list) {
+      std::string text;
+      for (const agent::LogPosition& position : list) text += fmt::format(" {}:{}", position.container, position.count);
+      return text;
+    };
+    if (memory->positions != positions) {
+      return fmt::format("positions{}, not those of the lines:{}", describe(memory->positions), describe(positions));
+    }
+    const agent::LogChanges::Settings settings = changes.settings.value_or(agent::LogChanges::Settings());
+    if (memory->off_keys != settings.off_keys) return "settings of other lines";
+    const bool has_settings = changes.settings.has_value();
+    if (memory->first_settings != (has_settings ? std::optional(settings.first) : std::nullopt))
+      return "first settings";
+    return memory->lost_since.has_value() ? "a sound file says that positions are lost" : "";
   }
 
   static std::string CheckLane(JournalStore& store, const LaneName& name, const LanePromise& promise,
@@ -244,6 +306,8 @@ class JournalWorkload {
   std::unique_ptr<agent::EntryQueue> queue_;
   std::unique_ptr<JournalStore> store_;
   int second_ = 0;
+  int lines_ = 0;
+  std::vector<Asked> asked_;
   std::map<LaneName, LanePromise> promised_;
   std::size_t poisoned_at_least_ = 0;
   std::size_t poisoned_at_most_ = 0;
