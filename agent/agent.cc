@@ -7,6 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
+#include "agent/docker/beast_stream_group.h"
 #include "agent/host/data_dir.h"
 #include "agent/host/facts.h"
 #include "agent/host/notify.h"
@@ -18,6 +20,9 @@
 #include "agent/journal/recorder.h"
 #include "agent/link/grpc_dialer.h"
 #include "agent/logs/log_sources.h"
+#include "agent/logs/log_collector.h"
+#include "agent/logs/log_tap.h"
+#include "agent/logs/masker.h"
 #include "agent/make_observer.h"
 #include "agent/session/session_runner.h"
 #include "common/log.h"
@@ -44,11 +49,10 @@ class AgentHousekeeping : public Housekeeping {
     notifier_.Ready();
   }
 
-  // Both are made after the session that they publish to.
+  // All are made after the session that they publish to, or that their lines stand before.
   void set_observer(Observer* observer) { observer_ = observer; }
   void set_recorder(Recorder* recorder) { recorder_ = recorder; }
-  // Null: container logs are forbidden on this host.
-  void set_log_settings(LogSettingsSink* sink) { log_settings_ = sink; }
+  void set_collector(LogCollector* collector) { collector_ = collector; }
 
   std::optional<Secret> PollSecret() override { return secret_.Poll(); }
   void KeepSessionCounter(std::int64_t counter) override { parts_.keeper->KeepSessionCounter(counter); }
@@ -72,7 +76,7 @@ class AgentHousekeeping : public Housekeeping {
   }
   void RelistIntervalChanged(absl::Duration interval) override { observer_->SetRelistInterval(interval); }
   void SetLogsOff(std::vector<std::string> deployment_keys) override {
-    if (log_settings_ != nullptr) log_settings_->SetLogsOff(std::move(deployment_keys));
+    collector_->SetLogsOff(std::move(deployment_keys));
   }
   void Stopping() {
     notifier_.Stopping();
@@ -93,10 +97,24 @@ class AgentHousekeeping : public Housekeeping {
   ServiceNotifier notifier_;
   Observer* observer_ = nullptr;
   Recorder* recorder_ = nullptr;
-  LogSettingsSink* log_settings_ = nullptr;
+  LogCollector* collector_ = nullptr;
   Presence presence_;
   std::uint64_t told_changes_ = 0;
   Instant journal_told_;
+};
+
+// Gives the collector what the agent itself logs, for as long as it lives.
+class OwnLogWatch {
+ public:
+  OwnLogWatch(LogTap* tap, LogCollector* collector) : tap_(tap) {
+    tap_->SetWake([collector] { collector->Wake(); });
+  }
+  ~OwnLogWatch() { tap_->SetWake(nullptr); }
+  OwnLogWatch(const OwnLogWatch&) = delete;
+  OwnLogWatch& operator=(const OwnLogWatch&) = delete;
+
+ private:
+  LogTap* const tap_;
 };
 
 AgentState InitialState(const DataDir& dir, const RunConfig& config) {
@@ -124,10 +142,15 @@ absl::Status RunAgent(const RunConfig& config) {
   const AgentState state = InitialState(dir, config);
   // The past is told by it, and a machine that slept has been silent.
   const Clock* const clock = Clock::SinceBoot();
+  LogTap own_log(clock);
+  log::SetTap(&own_log);
+  const absl::Cleanup untap = [] { log::SetTap(nullptr); };
+  ASSIGN_OR_RETURN(const Masker masker, Masker::Create(config.mask_expressions));
+  const std::string boot_id = ReadHostFacts().boot_id;
   StateKeeper keeper(&dir, clock, state);
   Journal journal({.path = dir.JournalPath(),
                    .target_id = config.target_id,
-                   .boot_id = ReadHostFacts().boot_id,
+                   .boot_id = boot_id,
                    .epoch = NewEpoch(),
                    .capacity_bytes = config.journal_bytes,
                    .vfs = ""},
@@ -155,7 +178,12 @@ absl::Status RunAgent(const RunConfig& config) {
       SystemUniform(), clock, &dialer, &housekeeping);
   Recorder recorder(clock, &journal, &runner);
   housekeeping.set_recorder(&recorder);
-  observer = MakeObserver(config, &recorder, /*containers=*/nullptr);
+  LogCollector collector(
+      {.collects_containers = config.container_logs, .boot_id = boot_id, .uniform = SystemUniform()}, clock,
+      std::make_unique<BeastStreamGroup>(config.docker_socket), &masker, &journal, &own_log);
+  housekeeping.set_collector(&collector);
+  const OwnLogWatch own_log_watch(&own_log, &collector);
+  observer = MakeObserver(config, &recorder, &collector);
   housekeeping.set_observer(observer.get());
 
   log::Info("muster-agent {} reports target {} to the hub {}", kVersion, config.target_id, config.hub.address);
