@@ -1,6 +1,7 @@
-// muster-fault-agent: the agent's real journal, recorder, session and dialer, with a source that makes up deployments
-// and changes their status at a given rate, and an account of what happened for the checker (tests/fault/lab/oracle.py
-// tells its lines). The account is written outside of the data folder, without buffers: what it says was so.
+// muster-fault-agent: the agent's real journal, recorder, collector of logs, session and dialer, with a source that
+// makes up deployments and changes their status at a given rate, and an account of what happened for the checker
+// (tests/fault/lab/oracle.py tells its lines). Logs come from the lab's engine (tests/fault/lab/fake_engine.py), which
+// keeps its own account. The account is written outside of the data folder, without buffers: what it says was so.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -15,8 +16,10 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/config.h"
+#include "agent/docker/beast_stream_group.h"
 #include "agent/host/data_dir.h"
 #include "agent/host/facts.h"
 #include "agent/host/own_use.h"
@@ -25,6 +28,8 @@
 #include "agent/journal/presence.h"
 #include "agent/journal/recorder.h"
 #include "agent/link/grpc_dialer.h"
+#include "agent/logs/log_collector.h"
+#include "agent/logs/masker.h"
 #include "agent/session/session_runner.h"
 #include "common/log.h"
 #include "common/signals.h"
@@ -47,6 +52,10 @@ struct Options {
   std::size_t message_bytes = 0;
   std::int64_t journal_bytes = agent::kDefaultJournalBytes;
   std::uint64_t seed = 1;
+  // Empty: there are no containers.
+  std::string engine;
+  // ID:NAME:tty or ID:NAME:plain, dealt out to the deployments.
+  std::vector<std::string> containers;
 };
 
 std::atomic<bool> quiet{false};
@@ -213,6 +222,7 @@ class LabHousekeeping : public agent::Housekeeping {
  public:
   LabHousekeeping(agent::StateKeeper* keeper, Journal* journal) : keeper_(keeper), journal_(journal) {}
   void set_recorder(agent::Recorder* recorder) { recorder_ = recorder; }
+  void set_collector(agent::LogCollector* collector) { collector_ = collector; }
 
   std::optional<Secret> PollSecret() override { return std::nullopt; }
   void KeepSessionCounter(std::int64_t counter) override { keeper_->KeepSessionCounter(counter); }
@@ -230,16 +240,42 @@ class LabHousekeeping : public agent::Housekeeping {
     for (v1::Record& record : presence_.OnTick(tick)) journal_->Append(std::move(record));
   }
   void RelistIntervalChanged(absl::Duration) override {}
-  void SetLogsOff(std::vector<std::string>) override {}
+  void SetLogsOff(std::vector<std::string> deployment_keys) override {
+    collector_->SetLogsOff(std::move(deployment_keys));
+  }
 
  private:
   agent::StateKeeper* const keeper_;
   Journal* const journal_;
   agent::Recorder* recorder_ = nullptr;
+  agent::LogCollector* collector_ = nullptr;
   agent::SessionStatus status_;
   agent::Presence presence_;
   std::optional<Instant> ticked_at_;
 };
+
+class NoOwnLog : public agent::OwnLogSource {
+ public:
+  agent::OwnLog Take() override { return {}; }
+};
+
+absl::StatusOr<std::vector<agent::LogContainer>> Containers(const Options& options) {
+  std::vector<agent::LogContainer> containers;
+  for (const std::string& described : options.containers) {
+    const std::vector<std::string> parts = absl::StrSplit(described, ':');
+    if (parts.size() != 3) return absl::InvalidArgumentError("--container is ID:NAME:tty or ID:NAME:plain");
+    const auto index = containers.size() % static_cast<std::size_t>(options.deployments);
+    containers.push_back({.id = parts[0],
+                          .name = parts[1],
+                          .deployment_key = fmt::format("compose/d{}", index + 1),
+                          .revision = "1",
+                          .has_tty = parts[2] == "tty",
+                          .log_driver = "json-file",
+                          .created = absl::UnixEpoch(),
+                          .is_running = true});
+  }
+  return containers;
+}
 
 absl::Status Run(const Options& options) {
   ASSIGN_OR_RETURN(const agent::RunConfig config, Finalize(options.raw));
@@ -249,6 +285,10 @@ absl::Status Run(const Options& options) {
   agent::AgentState state = dir.LoadState();
   state.target_id = config.target_id;
   const agent::HostFacts facts = agent::ReadHostFacts();
+  ASSIGN_OR_RETURN(const std::vector<agent::LogContainer> containers, Containers(options));
+  ASSIGN_OR_RETURN(const agent::Masker masker, agent::Masker::Create({}));
+  // As in the real agent: readings that go into the file count from the machine's boot.
+  const Clock* const boot_clock = Clock::SinceBoot();
   Journal journal({.path = config.data_dir + "/journal.db",
                    .target_id = config.target_id,
                    .boot_id = facts.boot_id,
@@ -277,6 +317,12 @@ absl::Status Run(const Options& options) {
       SystemUniform(), Clock::System(), &dialer, &housekeeping);
   agent::Recorder recorder(Clock::System(), &journal, &runner);
   housekeeping.set_recorder(&recorder);
+  NoOwnLog no_own_log;
+  agent::LogCollector collector({.boot_id = facts.boot_id, .uniform = SystemUniform()}, boot_clock,
+                                std::make_unique<agent::BeastStreamGroup>(options.engine), &masker, &journal,
+                                &no_own_log);
+  housekeeping.set_collector(&collector);
+  collector.Publish(containers);
   Source source(options, journal.View().epoch, &account, &recorder);
   std::thread signals([&runner] {
     WaitForTermination();
@@ -301,6 +347,8 @@ int RunCommandLine(int argc, char** argv) {
   app.add_option("--message-bytes", options.message_bytes, "length of a deployment's message, at least");
   app.add_option("--journal-bytes", options.journal_bytes);
   app.add_option("--seed", options.seed);
+  app.add_option("--engine", options.engine, "socket of the engine that has the containers");
+  app.add_option("--container", options.containers, "ID:NAME:tty or ID:NAME:plain");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
