@@ -22,6 +22,7 @@ constexpr char kSummary[] =
     "  muster status                                   the fleet at a glance\n"
     "  muster target create web-01 --type docker       a new target and its connect command\n"
     "  muster deployment list --status error           what is broken\n"
+    "  muster logs web-01/shop -f --level warn         what its containers say\n"
     "  muster at 2h ago                                the fleet as it was\n";
 
 constexpr char kFooter[] =
@@ -62,6 +63,7 @@ class CommandLine {
     AddTargetCommands(&root_, &action_);
     AddDeploymentCommands(&root_, &action_);
     AddHistoryCommands(&root_, &action_);
+    AddLogCommands(&root_, &action_);
     AddTokenCommands(&root_, &action_);
     AddVersionCommand(&root_, &action_);
   }
@@ -176,6 +178,13 @@ std::vector<std::string> AskNames(NameKind kind, const CompletionPoint& point, c
     fleet::v1::ListDeploymentsResponse response;
     client.Call("ListDeployments", fleet::v1::ListDeploymentsRequest(), &response).IgnoreError();
     for (const auto& d : response.deployments()) names.push_back(fmt::format("{}/{}", d.target_name(), d.name()));
+  } else if (kind == NameKind::kLogResources) {
+    if (point.arguments.empty()) return {};
+    fleet::v1::ListLogResourcesRequest request;
+    request.set_deployment(point.arguments.front());
+    fleet::v1::ListLogResourcesResponse response;
+    client.Call("ListLogResources", request, &response).IgnoreError();
+    for (const auto& resource : response.resources()) names.push_back(resource.name());
   } else {
     fleet::v1::ListTokensResponse response;
     client.Call("ListTokens", fleet::v1::ListTokensRequest(), &response).IgnoreError();

@@ -15,6 +15,7 @@ void AddTargetCommands(CLI::App* root, Action* action);
 void AddDeploymentCommands(CLI::App* root, Action* action);
 void AddStatusCommands(CLI::App* root, Action* action);   // status, at
 void AddHistoryCommands(CLI::App* root, Action* action);  // history, availability
+void AddLogCommands(CLI::App* root, Action* action);      // logs, agent-logs
 void AddTokenCommands(CLI::App* root, Action* action);    // token, audit
 void AddVersionCommand(CLI::App* root, Action* action);
 

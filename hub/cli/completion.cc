@@ -60,6 +60,7 @@ std::vector<std::string> Choices(const std::string& text) {
 std::optional<NameKind> KindOfName(const std::string& placeholder) {
   if (placeholder == "TARGET") return NameKind::kTargets;
   if (placeholder == "DEPLOYMENT") return NameKind::kDeployments;
+  if (placeholder == "RESOURCE") return NameKind::kLogResources;
   if (placeholder == "TOKEN") return NameKind::kTokens;
   return std::nullopt;
 }
@@ -75,9 +76,9 @@ std::vector<std::string> AllCandidates(const CompletionPoint& point,
   std::vector<std::string> candidates;
   for (const CLI::App* child : point.command->get_subcommands({})) candidates.push_back(child->get_name());
   if (!candidates.empty()) return candidates;
-  int position = 0;
+  std::size_t position = 0;
   for (const CLI::Option* option : point.command->get_options()) {
-    if (!option->get_positional() || position++ != point.arguments) continue;
+    if (!option->get_positional() || position++ != point.arguments.size()) continue;
     if (const auto kind = KindOfName(option->get_name(true))) return names(*kind);
   }
   return {};
@@ -105,7 +106,7 @@ CompletionPoint FindCompletionPoint(const CLI::App& root, const std::vector<std:
     } else if (const CLI::App* child = FindCommand(point.command, word)) {
       point.command = child;
     } else {
-      ++point.arguments;
+      point.arguments.push_back(word);
     }
   }
   if (words.empty() || words.back() == "=") return point;

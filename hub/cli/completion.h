@@ -16,7 +16,8 @@ namespace muster::cli {
 
 inline constexpr char kCompleteCommand[] = "__complete";
 
-enum class NameKind { kTargets, kDeployments, kTokens };
+// kLogResources: of the deployment that is the command's first argument.
+enum class NameKind { kTargets, kDeployments, kLogResources, kTokens };
 
 // The finished part of a command line, read without complaining.
 struct CompletionPoint {
@@ -24,7 +25,7 @@ struct CompletionPoint {
   // The option whose value is unfinished; empty: none is.
   std::string option;
   // Positionals that are already there.
-  int arguments = 0;
+  std::vector<std::string> arguments;
   // Values of options in the finished part, such as "--hub": what asking the hub needs.
   std::vector<std::pair<std::string, std::string>> options;
   std::string unfinished;

@@ -26,6 +26,10 @@ class CompletionTest : public ::testing::Test {
     deployments.add_deployments()->set_name("shop");
     deployments.mutable_deployments(0)->set_target_name("web-01");
     app_.hub.Answer("ListDeployments", deployments);
+    fleet::v1::ListLogResourcesResponse resources;
+    resources.add_resources()->set_name("web");
+    resources.add_resources()->set_name("worker");
+    app_.hub.Answer("ListLogResources", resources);
     fleet::v1::ListTokensResponse tokens;
     tokens.add_tokens()->set_name("grafana");
     app_.hub.Answer("ListTokens", tokens);
@@ -54,6 +58,12 @@ TEST_F(CompletionTest, OffersNounsVerbsOptionsAndWords) {
   EXPECT_EQ(Complete({"avail"}), "availability\n");
   EXPECT_EQ(Complete({"availability", ""}), "target\ndeployment\n");
   EXPECT_EQ(Complete({"availability", "target", "x", "--f"}), "--from\n");
+  EXPECT_EQ(Complete({"l"}), "logs\n");
+  EXPECT_EQ(Complete({"logs", "x", "--level", "e"}), "error\n");
+  EXPECT_EQ(Complete({"logs", "x", "--ansi", ""}), "auto\nkeep\nstrip\n");
+  EXPECT_EQ(Complete({"logs", "x", "--export="}), "--export=text\n--export=jsonl\n");
+  EXPECT_EQ(Complete({"logs", "x", "-C", ""}), "");
+  EXPECT_EQ(Complete({"logs", "x", "-f", "--re"}), "--resource\n--revision\n--reverse\n--resources\n");
   EXPECT_EQ(Complete({"--hub", ""}), "");
   EXPECT_THAT(Complete({""}), AllOf(StartsWith("status\n"), Not(HasSubstr("__complete"))));
   EXPECT_TRUE(app_.hub.requests.empty());
@@ -68,8 +78,18 @@ TEST_F(CompletionTest, OffersNamesOfTheFleet) {
   EXPECT_EQ(Complete({"availability", "deployment", "w"}), "web-01/shop\n");
   EXPECT_EQ(Complete({"deployment", "list", "--target", "web-"}), "web-01\n");
   EXPECT_EQ(Complete({"deployment", "show", "--no-color", "web-01/"}), "web-01/shop\n");
+  EXPECT_EQ(Complete({"logs", "-f", "w"}), "web-01/shop\n");
+  EXPECT_EQ(Complete({"agent-logs", "web-"}), "web-01\n");
   EXPECT_EQ(Complete({"token", "revoke", "g"}), "grafana\n");
   EXPECT_EQ(Complete({"target", "create", ""}), "");
+}
+
+TEST_F(CompletionTest, OffersWhatLoggedOfTheDeploymentThatIsThere) {
+  EXPECT_EQ(Complete({"logs", "web-01/shop", "--resource", "w"}), "web\nworker\n");
+  EXPECT_EQ(app_.LastRequest<fleet::v1::ListLogResourcesRequest>().deployment(), "web-01/shop");
+  const std::size_t asked = app_.hub.requests.size();
+  EXPECT_EQ(Complete({"logs", "--resource", "w"}), "");
+  EXPECT_EQ(app_.hub.requests.size(), asked);
 }
 
 TEST_F(CompletionTest, AsksTheHubThatTheLineNames) {

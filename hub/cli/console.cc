@@ -80,6 +80,8 @@ absl::StatusOr<std::string> TerminalConsole::ReadLine() {
 
 bool TerminalConsole::OutputIsTerminal() const { return isatty(STDOUT_FILENO) == 1; }
 
+bool TerminalConsole::ErrorIsTerminal() const { return isatty(STDERR_FILENO) == 1; }
+
 bool TerminalConsole::InputIsTerminal() const { return isatty(STDIN_FILENO) == 1; }
 
 ScreenSize TerminalConsole::Size() const {

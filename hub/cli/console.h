@@ -27,6 +27,7 @@ class Console {
   // One line of stdin without its end; an error at its end or when interrupted.
   virtual absl::StatusOr<std::string> ReadLine() = 0;
   virtual bool OutputIsTerminal() const = 0;
+  virtual bool ErrorIsTerminal() const = 0;
   virtual bool InputIsTerminal() const = 0;
   // Asked again before every drawing: windows are resized.
   virtual ScreenSize Size() const = 0;
@@ -50,6 +51,7 @@ class TerminalConsole : public Console {
   void WriteError(std::string_view text) override;
   absl::StatusOr<std::string> ReadLine() override;
   bool OutputIsTerminal() const override;
+  bool ErrorIsTerminal() const override;
   bool InputIsTerminal() const override;
   ScreenSize Size() const override;
 

@@ -177,9 +177,10 @@ absl::Status Transfer::ReportHead() {
 
 size_t Transfer::OnBody(char* data, size_t size, size_t count, void* self_pointer) {
   auto* self = static_cast<Transfer*>(self_pointer);
-  self->last_bytes_ = self->clock_->Monotonic();
   self->handler_status_ = self->ReportHead();
   if (self->handler_status_.ok()) self->handler_status_ = self->handler_->OnBytes({data, size * count});
+  // Behind the handler: who reads our output may stop for long (`less`), and that is no silence of the hub.
+  self->last_bytes_ = self->clock_->Monotonic();
   return self->handler_status_.ok() ? size * count : 0;
 }
 

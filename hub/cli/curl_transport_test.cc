@@ -15,13 +15,17 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <functional>
+#include <future>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "common/files.h"
 #include "common/status.h"
+#include "common/testing/fake_clock.h"
 #include "common/testing/temp_dir.h"
 #include "hub/cli/exit_code.h"
 
@@ -120,12 +124,14 @@ class Recorder : public StreamHandler {
   }
   absl::Status OnTick() override {
     ++ticks;
+    on_tick();
     return absl::OkStatus();
   }
   HttpHead head;
   std::string body;
   int ticks = 0;
   std::function<absl::Status(std::string_view)> on_bytes = [](std::string_view) { return absl::OkStatus(); };
+  std::function<void()> on_tick = [] {};
 };
 
 class CurlTransportTest : public ::testing::Test {
@@ -283,6 +289,32 @@ TEST_F(CurlTransportTest, AStreamThatFallsSilentTicksAndThenIsIdle) {
   EXPECT_EQ(ReasonOf(status), "STREAM_IDLE");
   EXPECT_EQ(recorder.body, "x");
   EXPECT_GE(recorder.ticks, 1);
+}
+
+// `muster logs -f | less`: nothing is read while somebody looks at a page.
+TEST_F(CurlTransportTest, AReaderThatStopsForLongIsNoSilenceOfTheHub) {
+  std::promise<void> ticked;
+  SocketServer server([&ticked](int fd) {
+    ReadRequest(fd);
+    Send(fd, "HTTP/1.1 200 OK\r\nContent-Type: application/connect+json\r\nContent-Length: 6\r\n\r\none");
+    ticked.get_future().wait_for(std::chrono::seconds(20));
+    Send(fd, "two");
+  });
+  FakeClock clock;
+  CurlTransport transport(&clock, &interrupt_);
+  HttpRequest request = Request(server.url());
+  request.timeout = absl::Seconds(30);
+  Recorder recorder;
+  recorder.on_bytes = [&clock](std::string_view) {
+    clock.Advance(absl::Minutes(1));
+    return absl::OkStatus();
+  };
+  // The first look at the clock behind the minute, just before the silence is measured.
+  recorder.on_tick = [&ticked, first = true]() mutable {
+    if (std::exchange(first, false)) ticked.set_value();
+  };
+  EXPECT_TRUE(transport.PostStream(request, &recorder).ok());
+  EXPECT_EQ(recorder.body, "onetwo");
 }
 
 TEST_F(CurlTransportTest, TheHandlersErrorEndsTheStream) {

@@ -28,6 +28,8 @@ std::string_view NextStep(const absl::Status& status) {
       return "see the names with `muster target list` and `muster deployment list`";
     case absl::StatusCode::kUnavailable:
       return "try again in a moment";
+    case absl::StatusCode::kUnimplemented:
+      return "the hub may be older than this command; see `muster version`";
     case absl::StatusCode::kDeadlineExceeded:
       return "try again, or ask for less";
     default:

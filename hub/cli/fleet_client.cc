@@ -11,13 +11,11 @@
 namespace muster::cli {
 namespace {
 
-// The hub answers a new stream at once, so opening a silent one anew costs little and finds a hub that hangs.
-constexpr absl::Duration kStreamIdle = absl::Seconds(30);
-
 // From bytes to messages.
-class WatchReader : public StreamHandler {
+class StreamReader : public StreamHandler {
  public:
-  WatchReader(std::string url, const FleetClient::WatchEvents& events) : url_(std::move(url)), events_(events) {}
+  StreamReader(std::string url, google::protobuf::Message* message, const FleetClient::StreamEvents& events)
+      : url_(std::move(url)), message_(message), events_(events) {}
 
   absl::Status OnHead(const HttpHead& head) override {
     head_ = head;
@@ -31,7 +29,7 @@ class WatchReader : public StreamHandler {
     if (other_body_.size() < kMaxReplyBytes) other_body_ += bytes;
     return absl::OkStatus();
   }
-  absl::Status OnTick() override { return is_stream_ ? events_.on_tick() : absl::OkStatus(); }
+  absl::Status OnTick() override { return is_stream_ && events_.on_tick ? events_.on_tick() : absl::OkStatus(); }
 
   // After the reply has ended.
   absl::Status Outcome() const {
@@ -49,13 +47,14 @@ class WatchReader : public StreamHandler {
       end_ = ParseEndOfStream(envelope.payload);
       return absl::OkStatus();
     }
-    fleet::v1::WatchFleetResponse message;
-    RETURN_IF_ERROR(FromJson(envelope.payload, &message));
-    return events_.on_message(message);
+    message_->Clear();
+    RETURN_IF_ERROR(FromJson(envelope.payload, message_));
+    return events_.on_message();
   }
 
   const std::string url_;
-  const FleetClient::WatchEvents& events_;
+  google::protobuf::Message* const message_;
+  const FleetClient::StreamEvents& events_;
   HttpHead head_;
   bool is_stream_ = false;
   std::string other_body_;
@@ -120,14 +119,15 @@ absl::Status FleetClient::Call(std::string_view method, const google::protobuf::
   return FromJson(reply.body, response);
 }
 
-absl::Status FleetClient::Watch(const fleet::v1::WatchFleetRequest& request, const WatchEvents& events) {
+absl::Status FleetClient::Stream(std::string_view method, const google::protobuf::Message& request,
+                                 google::protobuf::Message* message, const StreamEvents& events) {
   RETURN_IF_ERROR(CheckToken());
-  HttpRequest http = MakeRequest("WatchFleet");
+  HttpRequest http = MakeRequest(method);
   http.content_type = kStreamContentType;
-  http.timeout = kStreamIdle;
+  http.timeout = events.idle;
   ASSIGN_OR_RETURN(const std::string json, ToJson(request));
   http.body = EncodeEnvelope(json);
-  WatchReader reader(settings_.hub_url, events);
+  StreamReader reader(settings_.hub_url, message, events);
   RETURN_IF_ERROR(transport_->PostStream(http, &reader));
   return reader.Outcome();
 }

@@ -44,12 +44,18 @@ class FleetClient {
   template <typename Request, typename Response, typename Count>
   absl::Status List(std::string_view method, Request request, Response* all, Count count, int limit = 0);
 
-  struct WatchEvents {
-    std::function<absl::Status(const fleet::v1::WatchFleetResponse&)> on_message;
-    std::function<absl::Status()> on_tick;
+  struct StreamEvents {
+    std::function<absl::Status()> on_message;
+    // About once a second; may be empty.
+    std::function<absl::Status()> on_tick = nullptr;
+    // A stream that is silent for longer ends as STREAM_IDLE. The hub answers a new stream at once, so opening a silent
+    // one anew costs little and finds a hub that hangs.
+    absl::Duration idle = absl::Seconds(30);
   };
-  // Until the stream ends or a callback fails. OK: the hub ended it in order.
-  absl::Status Watch(const fleet::v1::WatchFleetRequest& request, const WatchEvents& events);
+  // `method` is a name of a server stream; `message` holds what came whenever `on_message` is called. Until the stream
+  // ends or a callback fails. OK: the hub ended it in order.
+  absl::Status Stream(std::string_view method, const google::protobuf::Message& request,
+                      google::protobuf::Message* message, const StreamEvents& events);
 
   // Now on the hub's clock as far as its last reply told it, else on this machine's.
   absl::Time HubNow() const;

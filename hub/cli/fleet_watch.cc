@@ -7,9 +7,7 @@
 #include <utility>
 
 #include "common/status.h"
-#include "common/text.h"
 #include "common/time_format.h"
-#include "hub/cli/exit_code.h"
 #include "hub/cli/views.h"
 #include "hub/cli/words.h"
 
@@ -18,12 +16,6 @@ namespace {
 
 // In a pipe every change counts, not only those of the worst hundred targets.
 constexpr int kPipeTargets = 10'000;
-constexpr absl::Duration kTick = absl::Seconds(1);
-
-bool WaitingHeals(const absl::Status& status) {
-  return status.code() == absl::StatusCode::kUnavailable || status.code() == absl::StatusCode::kDeadlineExceeded ||
-         status.code() == absl::StatusCode::kResourceExhausted;
-}
 
 std::string Joined(const std::vector<std::string>& facts) { return fmt::format("{}", fmt::join(facts, "\x1f")); }
 
@@ -100,42 +92,28 @@ FleetWatch::FleetWatch(const CommandContext& context, int target_limit, Backoff 
     : context_(context),
       in_place_(!context.json() && context.console().OutputIsTerminal()),
       target_limit_(target_limit != 0 || in_place_ || context.json() ? target_limit : kPipeTargets),
-      backoff_(std::move(backoff)) {}
+      stream_(context, std::move(backoff),
+              in_place_ ? std::function<absl::Status()>([this] { return Draw(); }) : nullptr) {}
 
 absl::Status FleetWatch::Run() {
   fleet::v1::WatchFleetRequest request;
   request.set_target_limit(target_limit_);
-  const FleetClient::WatchEvents events = {
-      .on_message = [this](const fleet::v1::WatchFleetResponse& message) { return OnMessage(message); },
-      .on_tick = [this] { return OnTick(); }};
-  while (true) {
-    message_in_this_stream_ = false;
-    const Instant opened = context_.clock().Monotonic();
-    absl::Status ended = context_.client().Watch(request, events);
-    if (context_.interrupt().Raised()) return Interrupted();
-    if (!ended.ok() && (!any_message_ || !WaitingHeals(ended))) return Annotate(ended, "watch the fleet");
-    const bool lasted = message_in_this_stream_ && context_.clock().Monotonic() - opened >= kTick;
-    // A stream that was silent for long is opened anew; so is one that the hub ended in order.
-    if (lasted && (ended.ok() || ReasonOf(ended) == "STREAM_IDLE")) continue;
-    if (ended.ok()) ended = MakeError(absl::StatusCode::kUnavailable, "STREAM_ENDED", "the hub ended the stream");
-    if (!any_message_) return Annotate(ended, "watch the fleet");
-    RETURN_IF_ERROR(AwayAndWait(ended));
-  }
+  fleet::v1::WatchFleetResponse message;
+  const FleetClient::StreamEvents events = {.on_message = [&] { return OnMessage(message); },
+                                            .on_tick = [this] { return OnTick(); }};
+  return Annotate(stream_.Run([&] { return context_.client().Stream("WatchFleet", request, &message, events); }),
+                  "watch the fleet");
 }
 
 absl::Status FleetWatch::OnMessage(const fleet::v1::WatchFleetResponse& message) {
-  if (away_since_.has_value() && !in_place_) context_.console().WriteError("muster: the hub is back\n");
-  away_since_.reset();
-  backoff_.Reset();
-  any_message_ = true;
-  message_in_this_stream_ = true;
+  stream_.NoteMessage();
   status_ = message.status();
   status_at_ = context_.clock().Monotonic();
   if (context_.json()) return context_.PrintJson(message);
   return in_place_ ? Draw() : PrintChanges();
 }
 
-absl::Status FleetWatch::OnTick() { return in_place_ && any_message_ ? Draw() : absl::OkStatus(); }
+absl::Status FleetWatch::OnTick() { return in_place_ && stream_.any_message() ? Draw() : absl::OkStatus(); }
 
 absl::Status FleetWatch::PrintChanges() {
   Page page;
@@ -146,9 +124,9 @@ absl::Status FleetWatch::PrintChanges() {
 absl::Status FleetWatch::Draw() {
   const ScreenSize size = context_.console().Size();
   Page page;
-  if (away_since_.has_value()) {
+  if (const auto away_since = stream_.away_since(); away_since.has_value()) {
     page.Line({Span(fmt::format("✖ hub away for {}: {}; trying again",
-                                FormatAge(context_.clock().Monotonic() - *away_since_), away_why_),
+                                FormatAge(context_.clock().Monotonic() - *away_since), stream_.away_why()),
                     Tone::kBad)});
   }
   ShowFleet(status_, HubNow(), &page);
@@ -168,29 +146,9 @@ absl::Status FleetWatch::Draw() {
   return context_.console().Write(out);
 }
 
-absl::Status FleetWatch::AwayAndWait(const absl::Status& why) {
-  away_why_ = MessageOf(why);
-  away_why_ = away_why_.substr(0, away_why_.find("; "));
-  if (!away_since_.has_value()) {
-    away_since_ = context_.clock().Monotonic();
-    if (!in_place_) {
-      context_.console().WriteError(
-          fmt::format("muster: the hub is away: {}; trying again\n", EscapeControl(away_why_)));
-    }
-  }
-  absl::Duration left = backoff_.Next();
-  do {
-    if (in_place_) RETURN_IF_ERROR(Draw());
-    const absl::Duration step = std::min(left, kTick);
-    if (context_.interrupt().WaitFor(step)) return Interrupted();
-    left -= step;
-  } while (left > absl::ZeroDuration());
-  return absl::OkStatus();
-}
-
 absl::Time FleetWatch::HubNow() const {
   // What is shown while the hub is away is how it was when it went.
-  return FromProto(status_.hub_time()) + (away_since_.value_or(context_.clock().Monotonic()) - status_at_);
+  return FromProto(status_.hub_time()) + (stream_.away_since().value_or(context_.clock().Monotonic()) - status_at_);
 }
 
 }  // namespace muster::cli

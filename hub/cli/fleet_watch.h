@@ -4,13 +4,13 @@
 #define MUSTER_HUB_CLI_FLEET_WATCH_H_
 
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "hub/cli/command_context.h"
+#include "hub/cli/lasting_stream.h"
 #include "muster/fleet/v1/fleet.pb.h"
 
 namespace muster::cli {
@@ -35,14 +35,10 @@ class FleetChanges {
 
 class FleetWatch {
  public:
-  // An operator who watches wants the picture back soon; one connection in 10 s is no load.
-  static constexpr Backoff::Options kRetry = {.initial = absl::Seconds(1), .maximum = absl::Seconds(10)};
-
   // `target_limit` 0: what suits the output.
   FleetWatch(const CommandContext& context, int target_limit, Backoff backoff);
 
-  // Returns when interrupted, when the output is gone, or on an error that waiting does not heal. The first connection
-  // has to succeed: until then nobody knows whether the address is right.
+  // Returns as LastingStream does, and when the output is gone.
   absl::Status Run();
 
  private:
@@ -50,22 +46,15 @@ class FleetWatch {
   absl::Status OnTick();
   absl::Status PrintChanges();
   absl::Status Draw();
-  // Says that the hub is away, and waits.
-  absl::Status AwayAndWait(const absl::Status& why);
   absl::Time HubNow() const;
 
   const CommandContext& context_;
   const bool in_place_;
   const int target_limit_;
-  Backoff backoff_;
+  LastingStream stream_;
   FleetChanges changes_;
   fleet::v1::FleetStatus status_;
   Instant status_at_;
-  bool any_message_ = false;
-  bool message_in_this_stream_ = false;
-  // Since when and why the hub is away.
-  std::optional<Instant> away_since_;
-  std::string away_why_;
   int drawn_lines_ = 0;
 };
 

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "common/status.h"
-#include "common/time_format.h"
 #include "hub/cli/command_line.h"
 #include "hub/cli/commands.h"
 #include "hub/cli/time_argument.h"
@@ -17,24 +16,10 @@ struct HistoryArgs {
   int limit = 0;
 };
 
-// Sets the window of any request about history.
-template <typename Request>
-absl::Status SetWindow(const HistoryArgs& args, absl::Time now, Request* request) {
-  if (!args.from.empty()) {
-    ASSIGN_OR_RETURN(const absl::Time from, ParseTimeArgument(args.from, now));
-    *request->mutable_from_time() = ToProto(from);
-  }
-  if (!args.to.empty()) {
-    ASSIGN_OR_RETURN(const absl::Time to, ParseTimeArgument(args.to, now));
-    *request->mutable_to_time() = ToProto(to);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status TargetHistory(const CommandContext& context, const HistoryArgs& args) {
   fleet::v1::ListTargetHistoryRequest request;
   request.set_target(args.subject);
-  RETURN_IF_ERROR(SetWindow(args, context.clock().Now(), &request));
+  RETURN_IF_ERROR(SetWindow(args.from, args.to, context.clock().Now(), &request));
   fleet::v1::ListTargetHistoryResponse all;
   RETURN_IF_ERROR(Annotate(
       context.client().List(
@@ -46,7 +31,7 @@ absl::Status TargetHistory(const CommandContext& context, const HistoryArgs& arg
 absl::Status DeploymentHistory(const CommandContext& context, const HistoryArgs& args) {
   fleet::v1::ListDeploymentHistoryRequest request;
   request.set_deployment(args.subject);
-  RETURN_IF_ERROR(SetWindow(args, context.clock().Now(), &request));
+  RETURN_IF_ERROR(SetWindow(args.from, args.to, context.clock().Now(), &request));
   fleet::v1::ListDeploymentHistoryResponse all;
   RETURN_IF_ERROR(Annotate(
       context.client().List(
@@ -66,14 +51,14 @@ absl::Status Availability(const CommandContext& context, const fleet::v1::GetAva
 absl::Status TargetAvailability(const CommandContext& context, const HistoryArgs& args) {
   fleet::v1::GetAvailabilityRequest request;
   request.set_target(args.subject);
-  RETURN_IF_ERROR(SetWindow(args, context.clock().Now(), &request));
+  RETURN_IF_ERROR(SetWindow(args.from, args.to, context.clock().Now(), &request));
   return Availability(context, request, fmt::format("target {}", args.subject));
 }
 
 absl::Status DeploymentAvailability(const CommandContext& context, const HistoryArgs& args) {
   fleet::v1::GetAvailabilityRequest request;
   request.set_deployment(args.subject);
-  RETURN_IF_ERROR(SetWindow(args, context.clock().Now(), &request));
+  RETURN_IF_ERROR(SetWindow(args.from, args.to, context.clock().Now(), &request));
   return Availability(context, request, fmt::format("deployment {}", args.subject));
 }
 

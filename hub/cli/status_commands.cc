@@ -50,7 +50,7 @@ std::string Attention(const fleet::v1::FleetStatus& status) {
 absl::Status Status(const CommandContext& context, const StatusArgs& args) {
   if (args.watch) {
     if (args.check) return UsageError("status: --check looks once, --watch for ever; give one of them");
-    Backoff backoff(FleetWatch::kRetry, SystemUniform());
+    Backoff backoff(LastingStream::kRetry, SystemUniform());
     return FleetWatch(context, args.limit, std::move(backoff)).Run();
   }
   fleet::v1::GetFleetStatusRequest request;

@@ -27,6 +27,10 @@ void ShowDeploymentHistory(const fleet::v1::ListDeploymentHistoryResponse& respo
 
 void ShowAvailability(const fleet::v1::GetAvailabilityResponse& response, Page* page);
 
+// A row for each part of the time: its lines, and a bar in which each level has its letter. At most 80 columns.
+void ShowLogVolume(const fleet::v1::GetLogVolumeResponse& response, Page* page);
+void ShowLogResources(const fleet::v1::ListLogResourcesResponse& response, Page* page);
+
 void ShowTokens(const fleet::v1::ListTokensResponse& response, absl::Time now, Page* page);
 void ShowAuditEntries(const fleet::v1::ListAuditEntriesResponse& response, Page* page);
 

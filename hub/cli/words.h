@@ -4,6 +4,7 @@
 
 #include <google/protobuf/timestamp.pb.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,11 @@ Span StatusSpan(types::v1::DeploymentStatus status);
 Span CountSpan(types::v1::TargetState state, int count);
 Span CountSpan(types::v1::DeploymentStatus status, int count);
 
+// "E", toned; "-" for lines that name none.
+Span LevelLetter(types::v1::LogLevel level);
+// "E error".
+Span LevelSpan(types::v1::LogLevel level);
+
 std::string TypeWord(types::v1::TargetType type);
 std::string KindWord(types::v1::DeploymentKind kind);
 std::string RoleWord(fleet::v1::Role role);
@@ -31,17 +37,24 @@ std::vector<std::string> TypeWords();
 std::vector<std::string> StateWords();
 std::vector<std::string> StatusWords();
 std::vector<std::string> RoleWords();
+std::vector<std::string> LogStreamWords();
+std::vector<std::string> LogLevelWords();
 
 // Usage errors name the words there are.
 absl::StatusOr<types::v1::TargetType> ParseType(const std::string& word);
 absl::StatusOr<types::v1::TargetState> ParseState(const std::string& word);
 absl::StatusOr<types::v1::DeploymentStatus> ParseStatus(const std::string& word);
 absl::StatusOr<fleet::v1::Role> ParseRole(const std::string& word);
+absl::StatusOr<types::v1::LogStream> ParseLogStream(const std::string& word);
+// One word is that level and all above it; "none", and words with commas between them, are just these.
+absl::StatusOr<std::vector<types::v1::LogLevel>> ParseLogLevels(const std::string& words);
 
 // "2026-11-21T05:24:21Z", whole seconds.
 std::string TimeText(const google::protobuf::Timestamp& time);
 // Time that has passed between `since` and `now`: "3m 2s".
 std::string AgeText(const google::protobuf::Timestamp& since, absl::Time now);
+// "512 B", "1.5 GiB".
+std::string SizeText(std::int64_t bytes);
 
 }  // namespace muster::cli
 

@@ -32,6 +32,7 @@ class FakeConsole : public Console {
     return *answer;
   }
   bool OutputIsTerminal() const override { return output_is_terminal; }
+  bool ErrorIsTerminal() const override { return error_is_terminal; }
   bool InputIsTerminal() const override { return input_is_terminal; }
   ScreenSize Size() const override { return size; }
 
@@ -39,6 +40,7 @@ class FakeConsole : public Console {
   std::string err;
   std::optional<std::string> answer;
   bool output_is_terminal = false;
+  bool error_is_terminal = false;
   bool input_is_terminal = false;
   ScreenSize size{.columns = 80, .rows = 24};
   absl::Status write_status;
