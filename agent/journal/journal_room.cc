@@ -105,10 +105,11 @@ absl::Status JournalTransaction::Compact(std::int64_t first_id, std::int64_t las
 }
 
 absl::Status JournalTransaction::ReplaceByGaps(LaneName name, const std::vector<Gap>& gaps) {
+  const std::int64_t told = LaneAt(name).told;
   Gap run = gaps.front();
   for (std::size_t i = 1; i < gaps.size(); ++i) {
     const Gap& next = gaps[i];
-    if (next.first_sequence == run.last_sequence + 1) {
+    if (next.first_sequence == run.last_sequence + 1 && run.last_sequence != told) {
       run = Join(run, next);
     } else {
       RETURN_IF_ERROR(ReplaceByGap(name, run));
@@ -135,6 +136,7 @@ absl::Status JournalTransaction::ReplaceByGap(LaneName name, Gap gap) {
 
 absl::Status JournalTransaction::JoinNeighbours(LaneName name, Gap* gap) {
   const std::int64_t acked = LaneAt(name).acked;
+  const std::int64_t told = LaneAt(name).told;
   const auto joins = [&](const JournalRow& row) {
     return row.is_intact && row.entry.kind == EntryKind::kGap && row.entry.last_sequence() > acked &&
            GapOf(row.entry, v1::GAP_REASON_UNSPECIFIED).reason == gap->reason;
@@ -142,14 +144,15 @@ absl::Status JournalTransaction::JoinNeighbours(LaneName name, Gap* gap) {
   ASSIGN_OR_RETURN(
       const std::optional<JournalRow> before,
       rows_.Last(RowIdOf(name.ordinal, name.lane, 0), RowIdOf(name.ordinal, name.lane, gap->first_sequence - 1)));
-  if (before.has_value() && before->entry.last_sequence() == gap->first_sequence - 1 && joins(*before)) {
+  if (before.has_value() && before->entry.last_sequence() == gap->first_sequence - 1 &&
+      before->entry.last_sequence() != told && joins(*before)) {
     *gap = Join(GapOf(before->entry, gap->reason), *gap);
     Account(*before, -1);
     RETURN_IF_ERROR(rows_.Delete(before->id, before->id));
   }
   const std::int64_t next_id = RowIdOf(name.ordinal, name.lane, gap->last_sequence + 1);
   ASSIGN_OR_RETURN(const std::optional<JournalRow> next, rows_.Last(next_id, next_id));
-  if (next.has_value() && joins(*next)) {
+  if (next.has_value() && gap->last_sequence != told && joins(*next)) {
     *gap = Join(*gap, GapOf(next->entry, gap->reason));
     Account(*next, -1);
     RETURN_IF_ERROR(rows_.Delete(next->id, next->id));

@@ -21,6 +21,9 @@ struct JournalLane {
   std::int64_t waiting_rows = 0;
   std::int64_t waiting_bytes = 0;
   std::int64_t tail_bytes = 0;
+  // Of log lines, the last that was read for the hub in this run; it may have it already. No gap is made that reaches
+  // across: how many lines a part of a gap stands for is not known.
+  std::int64_t told = 0;
   // No host sample waits up to here; saves looking again.
   std::int64_t scanned_for_samples = 0;
 

@@ -245,6 +245,9 @@ class JournalStore::BatchBuilder {
     return std::move(batch_);
   }
 
+  // Of what the batch tells.
+  std::int64_t last_sequence() const { return next_ - 1; }
+
  private:
   static std::size_t SizeOf(const v1::Record& record) { return record.ByteSizeLong() + kRecordOverheadBytes; }
   bool Fits(const v1::Record& record) const {
@@ -294,7 +297,7 @@ absl::StatusOr<v1::RecordBatch> JournalStore::Read(const ReadRequest& request, I
   wanted.first_sequence = std::max<std::int64_t>(1, request.first_sequence);
   const auto epoch = state_.epochs.find(name.ordinal);
   if (epoch == state_.epochs.end()) return BatchBuilder(wanted, false, now).Finish(0, true);
-  const JournalLane& lane = epoch->second.lanes[IndexOf(name.lane)];
+  JournalLane& lane = epoch->second.lanes[IndexOf(name.lane)];
   BatchBuilder builder(wanted, HasAge(epoch->second), now);
   if (wanted.first_sequence > lane.last) return builder.Finish(lane.last, true);
   JournalRows rows(database_.get());
@@ -304,7 +307,9 @@ absl::StatusOr<v1::RecordBatch> JournalStore::Read(const ReadRequest& request, I
     is_at_end = builder.Add(row);
     return is_at_end;
   }));
-  return builder.Finish(lane.last, is_at_end);
+  v1::RecordBatch batch = builder.Finish(lane.last, is_at_end);
+  if (name.lane == v1::LANE_LOGS) lane.told = builder.last_sequence();
+  return batch;
 }
 
 std::string NewEpoch() {

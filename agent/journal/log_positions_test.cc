@@ -134,6 +134,24 @@ TEST_F(LogPositionsTest, PositionsOfAFullJournalGoForwardAndGapsCountTheLines) {
   EXPECT_THAT(Memory().positions, testing::Contains(PositionOf("a", 3000)));
 }
 
+// A full journal gives up what is on its way just now: the hub stored those lines, and counted them as lost as well.
+TEST_F(LogPositionsTest, AGapDoesNotReachAcrossWhatTheHubMayHave) {
+  Open();
+  std::int64_t appended = 0;
+  const auto append = [&] { Append(LinesRecord(static_cast<int>(++appended % 5), clock_.Now())); };
+  while (Depth().dropped_total() == 0) append();
+  const std::int64_t dropped = Depth().dropped_total();
+  const v1::RecordBatch batch = Read(kFirstEpoch, v1::LANE_LOGS, dropped + 1, 20'000);
+  const std::int64_t told = dropped + batch.records_size();
+  while (Depth().dropped_total() <= told + 100) append();
+  const v1::Record next = Read(kFirstEpoch, v1::LANE_LOGS, told + 1, 20'000).records(0);
+  ASSERT_TRUE(next.has_gap());
+  EXPECT_EQ(next.gap().first_sequence(), told + 1);
+  std::int64_t lines = 0;
+  for (std::int64_t i = told + 1; i <= next.gap().last_sequence(); ++i) lines += i % 5;
+  EXPECT_EQ(next.gap().lines(), lines);
+}
+
 TEST_F(LogPositionsTest, ARefusedRecordLeavesItsLinesInTheGap) {
   Open();
   Append(LinesRecord(7, clock_.Now()));
