@@ -28,7 +28,7 @@ void ContainerLines::BeginAt(absl::Time moment, std::string_view reason, absl::T
   place_ = LogPlace{.last = {.stream = LogStream::kStdout, .time_ns = moment_ns},
                     .is_moment = true,
                     .streams = {},
-                    .clock_us = ClockMicros(now),
+                    .clock_us = parts_->highest_clock_us,
                     .boot_id = parts_->boot_id};
   AddMarker(reason, 0, std::max<std::int64_t>(0, absl::ToUnixNanos(from)), moment_ns, now);
 }
@@ -53,7 +53,7 @@ void ContainerLines::Take(const DockerMessage& message, const Moment& now) {
   }
   AddRefused(gate_.TakeRefused(now.monotonic), now);
 
-  StreamState* const state = PrepareNext(message, now);
+  StreamState* const state = PrepareNext(message);
   const bool was_refusing = gate_.DueAt().has_value();
   if (!gate_.Admit(static_cast<std::int64_t>(message.text.size()), message.time_ns, now.monotonic)) {
     if (!was_refusing) Flush(now);
@@ -108,11 +108,12 @@ void ContainerLines::Close(const Moment& now) {
   parts_->ready->push_back(std::move(lines));
 }
 
-StreamState* ContainerLines::PrepareNext(const DockerMessage& message, const Moment& now) {
+StreamState* ContainerLines::PrepareNext(const DockerMessage& message) {
   if (place_.has_value()) next_ = *place_;
   next_.last = IdOf(message);
   next_.is_moment = false;
-  next_.clock_us = ClockMicros(now);
+  const std::int64_t before = next_.boot_id == parts_->boot_id ? next_.clock_us : parts_->highest_clock_us;
+  next_.clock_us = std::max(before, parts_->highest_clock_us);
   next_.boot_id = parts_->boot_id;
   StreamPlace& stream = next_.Of(message.stream);
   stream.run.Add(message.time_ns);

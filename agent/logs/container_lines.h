@@ -5,6 +5,7 @@
 #define MUSTER_AGENT_LOGS_CONTAINER_LINES_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,8 @@ struct LineParts {
   // Records that are complete, in order.
   std::vector<LogJournal::Lines>* ready = nullptr;
   std::string boot_id;
+  // The highest ClockMicros in this run: what is read now may have been stamped before the clock was set back.
+  std::int64_t highest_clock_us = std::numeric_limits<std::int64_t>::min();
 };
 
 class ContainerLines {
@@ -78,7 +81,7 @@ class ContainerLines {
   void AddRefused(const std::optional<RefusedLines>& refused, const Moment& now);
   void Close(const Moment& now);
   // Brings `next_` to the place behind the message; its stream's state is still that in front of it.
-  StreamState* PrepareNext(const DockerMessage& message, const Moment& now);
+  StreamState* PrepareNext(const DockerMessage& message);
   void Advance();
 
   LogContainer container_;
