@@ -53,7 +53,7 @@ void ContainerLines::Take(const DockerMessage& message, const Moment& now) {
   }
   AddRefused(gate_.TakeRefused(now.monotonic), now);
 
-  StreamState* const state = PrepareNext(message);
+  StreamState* const state = PrepareNext(message, now);
   const bool was_refusing = gate_.DueAt().has_value();
   if (!gate_.Admit(static_cast<std::int64_t>(message.text.size()), message.time_ns, now.monotonic)) {
     if (!was_refusing) Flush(now);
@@ -108,13 +108,15 @@ void ContainerLines::Close(const Moment& now) {
   parts_->ready->push_back(std::move(lines));
 }
 
-StreamState* ContainerLines::PrepareNext(const DockerMessage& message) {
+StreamState* ContainerLines::PrepareNext(const DockerMessage& message, const Moment& now) {
   if (place_.has_value()) next_ = *place_;
   next_.last = IdOf(message);
   next_.is_moment = false;
-  const std::int64_t before = next_.boot_id == parts_->boot_id ? next_.clock_us : parts_->highest_clock_us;
-  next_.clock_us = std::max(before, parts_->highest_clock_us);
-  next_.boot_id = parts_->boot_id;
+  const bool is_same_boot = next_.boot_id == parts_->boot_id;
+  next_.clock_us = std::max(parts_->highest_clock_us, is_same_boot ? next_.clock_us : parts_->highest_clock_us);
+  // One from the future was stamped before the clock was set back, nobody knows by how much: as good as another boot.
+  const std::int64_t latest_us = absl::ToInt64Microseconds(now.monotonic - Instant()) + next_.clock_us;
+  next_.boot_id = message.time_ns / kNanosPerMicro <= latest_us ? parts_->boot_id : std::string();
   StreamPlace& stream = next_.Of(message.stream);
   stream.run.Add(message.time_ns);
   return &stream.state;

@@ -81,7 +81,7 @@ class ContainerLines {
   void AddRefused(const std::optional<RefusedLines>& refused, const Moment& now);
   void Close(const Moment& now);
   // Brings `next_` to the place behind the message; its stream's state is still that in front of it.
-  StreamState* PrepareNext(const DockerMessage& message);
+  StreamState* PrepareNext(const DockerMessage& message, const Moment& now);
   void Advance();
 
   LogContainer container_;
