@@ -80,11 +80,7 @@ class History {
         if (Chance(3)) journal_.Commit(static_cast<std::size_t>(Under(4)));
       }
     }
-    // Long enough for the silent check to find what a stream did not give.
-    journal_.set_full(false);
-    if (loop_ == nullptr) StartAgent();
-    Pass(absl::Minutes(25));
-    journal_.Commit();
+    Settle();
     loop_.reset();
     for (const auto& [id, written] : written_) Check(id, written);
   }
@@ -119,7 +115,6 @@ class History {
                          .uniform = [this] { return static_cast<double>(random_() % 1000) / 1000; }},
         &clock_, engine_.Connect(), masker_, &journal_, &no_log_);
     loop_->SetContainers(containers_);
-    has_stepped_ = false;
   }
 
   void KillAgent() {
@@ -148,9 +143,9 @@ class History {
     const std::string id = AnyContainer();
     switch (Under(20)) {
       case 0:
-        return engine_.Rotate(id, static_cast<std::size_t>(Under(12)));
+        return Rotate(id, static_cast<std::size_t>(Under(12)));
       case 1:
-        return Chance(3) ? engine_.Rotate(id, 0) : engine_.Cut(id);
+        return Chance(3) ? Rotate(id, 0) : engine_.Cut(id);
       case 2:
         return engine_.Hang(id);
       case 3:
@@ -170,12 +165,33 @@ class History {
     }
   }
 
-  // Changes that no agent can know of are left out: two while it is away.
+  // What no agent can know of is left out: that the end and what is older were lost, too.
+  void Rotate(const std::string& id, std::size_t keep) {
+    if (has_lost_end_.contains(id)) {
+      if (!Container(id).is_running) return;
+      Write(id);
+      Settle();
+      has_lost_end_.erase(id);
+    }
+    engine_.Rotate(id, keep);
+  }
+
+  // And that the clock was set back and forward again since the last record.
   void StepClock() {
-    if (may_lose_end_ || (loop_ == nullptr && has_stepped_)) return;
-    has_stepped_ = true;
-    clock_.StepWall(absl::Milliseconds(Under(200'000) - 100'000));
+    if (may_lose_end_) return;
+    const absl::Duration step = absl::Milliseconds(Under(200'000) - 100'000);
+    if (step > absl::ZeroDuration() && was_set_back_) Settle();
+    was_set_back_ = step < absl::ZeroDuration();
+    clock_.StepWall(step);
     if (loop_ != nullptr) Pass(absl::ZeroDuration());
+  }
+
+  // Long enough for the silent check to find what a stream did not give.
+  void Settle() {
+    journal_.set_full(false);
+    if (loop_ == nullptr) StartAgent();
+    Pass(absl::Minutes(25));
+    journal_.Commit();
   }
 
   void Toggle(const std::string& id) {
@@ -235,6 +251,7 @@ class History {
       there += !written[at].may_be_lost;
     for (; at < written.size(); ++at) written[at].may_be_lost = true;
     engine_.LoseEnd(id, count);
+    has_lost_end_.insert(id);
     clock_.Advance(absl::Seconds(3));
   }
 
@@ -248,16 +265,17 @@ class History {
     const auto expect_missing = [&](std::size_t until) {
       for (; next < until; ++next) {
         if (written[next].may_be_lost) continue;
-        EXPECT_LT(next, first_there) << id << ": lost although the engine has it: " << written[next].text;
+        EXPECT_LT(next, first_there) << id << ": lost although the engine has it: " << written[next].text.substr(0, 40);
         // What was rotated away before the first line was taken is behind no line.
-        EXPECT_TRUE(has_marker || !has_taken_) << id << ": lost without a marker: " << written[next].text;
+        EXPECT_TRUE(has_marker || !has_taken_) << id << ": lost without a marker: " << written[next].text.substr(0, 40);
       }
     };
     has_taken_ = false;
     for (const Recorded& line : LinesOf(journal_.records(), id)) {
       if (line.kind.is_marker) {
         EXPECT_TRUE(line.text.starts_with("ROTATED 0 ")) << line.text;
-        EXPECT_TRUE(has_taken_ && next - 1 < first_there) << id << ": a marker, but the engine has line " << next - 1;
+        const bool was_gone = has_taken_ && (next - 1 < first_there || written[next - 1].may_be_lost);
+        EXPECT_TRUE(was_gone) << id << ": a marker, but the engine has line " << next - 1;
         has_marker = true;
         continue;
       }
@@ -289,7 +307,8 @@ class History {
   std::vector<LogContainer> containers_;
   std::map<std::string, std::vector<Written>> written_;
   std::unique_ptr<CollectorLoop> loop_;
-  bool has_stepped_ = false;
+  bool was_set_back_ = false;
+  std::set<std::string> has_lost_end_;
   bool has_taken_ = false;
 };
 

@@ -34,7 +34,11 @@ CollectorLoop::CollectorLoop(CollectorOptions options, const Clock* clock, std::
       journal_(journal),
       own_log_(own_log),
       maker_(masker),
-      parts_{.maker = &maker_, .host_rate = &host_rate_, .ready = &ready_, .boot_id = options_.boot_id},
+      parts_{.maker = &maker_,
+             .host_rate = &host_rate_,
+             .ready = &ready_,
+             .boot_id = options_.boot_id,
+             .highest_clock_us = ClockMicros(clock->Read())},
       own_lines_(masker, &ready_),
       clock_us_(ClockMicros(clock->Read())) {}
 
@@ -275,6 +279,7 @@ void CollectorLoop::Leave(const std::string& id, const Moment& now) {
 
 void CollectorLoop::TakeClock(const Moment& now) {
   const std::int64_t clock_us = ClockMicros(now);
+  parts_.highest_clock_us = std::max(parts_.highest_clock_us, clock_us);
   if (clock_us >= clock_us_ - absl::ToInt64Microseconds(kClockFall)) {
     clock_us_ = std::max(clock_us_, clock_us);
     return;

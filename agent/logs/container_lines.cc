@@ -28,7 +28,7 @@ void ContainerLines::BeginAt(absl::Time moment, std::string_view reason, absl::T
   place_ = LogPlace{.last = {.stream = LogStream::kStdout, .time_ns = moment_ns},
                     .is_moment = true,
                     .streams = {},
-                    .clock_us = ClockMicros(now),
+                    .clock_us = parts_->highest_clock_us,
                     .boot_id = parts_->boot_id};
   AddMarker(reason, 0, std::max<std::int64_t>(0, absl::ToUnixNanos(from)), moment_ns, now);
 }
@@ -112,8 +112,11 @@ StreamState* ContainerLines::PrepareNext(const DockerMessage& message, const Mom
   if (place_.has_value()) next_ = *place_;
   next_.last = IdOf(message);
   next_.is_moment = false;
-  next_.clock_us = ClockMicros(now);
-  next_.boot_id = parts_->boot_id;
+  const bool is_same_boot = next_.boot_id == parts_->boot_id;
+  next_.clock_us = std::max(parts_->highest_clock_us, is_same_boot ? next_.clock_us : parts_->highest_clock_us);
+  // One from the future was stamped before the clock was set back, nobody knows by how much: as good as another boot.
+  const std::int64_t latest_us = absl::ToInt64Microseconds(now.monotonic - Instant()) + next_.clock_us;
+  next_.boot_id = message.time_ns / kNanosPerMicro <= latest_us ? parts_->boot_id : std::string();
   StreamPlace& stream = next_.Of(message.stream);
   stream.run.Add(message.time_ns);
   return &stream.state;

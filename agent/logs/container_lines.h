@@ -5,6 +5,7 @@
 #define MUSTER_AGENT_LOGS_CONTAINER_LINES_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,8 @@ struct LineParts {
   // Records that are complete, in order.
   std::vector<LogJournal::Lines>* ready = nullptr;
   std::string boot_id;
+  // The highest ClockMicros in this run: what is read now may have been stamped before the clock was set back.
+  std::int64_t highest_clock_us = std::numeric_limits<std::int64_t>::min();
 };
 
 class ContainerLines {

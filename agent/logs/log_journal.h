@@ -27,7 +27,7 @@ struct LogPosition {
   std::int64_t size = 0;
   // What both streams go on with (StreamState): written and read by agent/logs alone.
   std::string open;
-  // Wall clock minus boot clock when this was written.
+  // The highest that wall clock minus boot clock was known to have been in this boot when this was written.
   std::int64_t clock_us = 0;
   std::string boot_id;
   bool operator==(const LogPosition&) const = default;

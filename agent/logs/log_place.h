@@ -47,7 +47,7 @@ struct LogPlace {
   // There is no L, only its time: what is later is new.
   bool is_moment = false;
   std::array<StreamPlace, 2> streams;
-  // Wall clock minus boot clock when this was true.
+  // The highest that wall clock minus boot clock is known to have been in this boot.
   std::int64_t clock_us = 0;
   std::string boot_id;
 
