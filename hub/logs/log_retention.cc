@@ -8,6 +8,16 @@
 #include "hub/logs/old_chunks.h"
 
 namespace muster::hub {
+namespace {
+
+constexpr std::int64_t kMiBMask = (std::int64_t{1} << 20) - 1;
+
+// What a file of log lines that is still small leaves free.
+std::int64_t HistoryBytes(const VolumeSpace& volume) {
+  return std::min(std::int64_t{256} << 20, volume.total_bytes / 2);
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<LogRetention>> LogRetention::Open(LogStore* store, Options options) {
   ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(store->path(), sqlite::OpenMode::kReader));
@@ -36,8 +46,11 @@ absl::Status LogRetention::SetLimits(const VolumeSpace& volume) {
     if (!is_low) log::Info("the volume of {} has room again; logs may grow", store_->path());
   }
   is_volume_low_ = is_low;
-  // The file keeps what it has. A sixteenth of it is kept free, for what comes until the next call.
-  const std::int64_t file = std::max(sizes_.file, std::min(kMinBytes, options_.max_bytes));
+  // The file keeps what it has, and a small one gets what history does not need, in whole MiB. A sixteenth of it is
+  // kept free, for what comes until the next call.
+  const std::int64_t spare = std::max<std::int64_t>(volume.free_bytes - HistoryBytes(volume), 0);
+  const std::int64_t small = std::min({kMinBytes, options_.max_bytes, (sizes_.file + spare) & ~kMiBMask});
+  const std::int64_t file = std::max(sizes_.file, small);
   limit_bytes_ = is_low ? std::min(file - file / 16, options_.max_bytes) : options_.max_bytes;
   const std::int64_t max_pages = (is_low ? file : options_.max_bytes + kHardStopBytes) / page_bytes_;
   if (max_pages == max_pages_) return absl::OkStatus();

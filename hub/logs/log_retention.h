@@ -22,7 +22,7 @@ namespace muster::hub {
 
 class LogRetention {
  public:
-  // What logs always have, however little the volume has.
+  // What logs may come to on a volume with little room, while it has 256 MiB free, or half.
   static constexpr std::int64_t kMinBytes = 64 * 1024 * 1024;
   // The file may have so much more than the bound: a hard stop, should all else fail.
   static constexpr std::int64_t kHardStopBytes = 64 * 1024 * 1024;

@@ -203,6 +203,20 @@ TEST_F(LogRetentionTest, AVolumeWithLittleRoomEndsGrowthNotLogging) {
   EXPECT_GT(Number("SELECT sum(lines) FROM log_sources"), lines / 2) << "what is there stays, but for a little room";
 }
 
+TEST_F(LogRetentionTest, ASmallVolumeKeepsRoomForHistory) {
+  Keep(30 * kDay, 64 * kMiB);
+  for (int i = 0; i < 100; ++i) {
+    Trim(origin_.arrived, {.free_bytes = 15 * kMiB - FileBytes(), .total_bytes = 20 * kMiB});
+    EXPECT_EQ(MaxPages(), 5 * kMiB / 4096);
+    AddNoise(100'000);
+  }
+  EXPECT_LE(FileBytes(), 5 * kMiB);
+  EXPECT_GT(FileBytes(), 4 * kMiB);
+  EXPECT_EQ(logs_->Fault(), absl::OkStatus());
+  Trim(origin_.arrived, {.free_bytes = 0, .total_bytes = 20 * kMiB});
+  EXPECT_EQ(MaxPages(), FileBytes() / 4096);
+}
+
 TEST_F(LogRetentionTest, AQueryThatPagesGoesOnWithWhatItBegan) {
   const absl::Time start = LogAt(1000);
   AddChunk(start, {"a"});

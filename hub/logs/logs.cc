@@ -75,9 +75,10 @@ void Logs::Turn() {
 
 void Logs::KeepRoom() {
   const absl::StatusOr<VolumeSpace> volume = options_.volume();
-  absl::Status reserved = volume.status();
-  if (volume.ok()) reserved = ballast_.Keep(ReasonOf(store_->store().writer().Fault()) == "DISK_FULL", *volume);
+  const bool is_full = ReasonOf(store_->Fault()) == "DISK_FULL";
+  const absl::Status reserved = volume.ok() ? ballast_.Keep(is_full, *volume) : volume.status();
   Note(reserved, &reserving_);
+  if (is_full && volume.ok() && !IsLow(*volume)) ProveRoom();
   // Age and size count also when nobody knows what the volume has.
   const VolumeSpace space =
       volume.value_or(VolumeSpace{.free_bytes = kEnoughFreeBytes, .total_bytes = kEnoughFreeBytes});
@@ -85,6 +86,13 @@ void Logs::KeepRoom() {
   MutexLock lock(&mutex_);
   bytes_in_use_ = retention_->bytes_in_use();
   limit_bytes_ = retention_->limit_bytes();
+}
+
+void Logs::ProveRoom() {
+  store_->store()
+      .writer()
+      .Run([](sqlite::Database& database) { return database.Execute("UPDATE log_meta SET next_line=next_line"); })
+      .IgnoreError();
 }
 
 void Logs::Sweep(const Moment& now) {

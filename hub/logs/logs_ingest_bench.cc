@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <zstd.h>
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -315,10 +316,12 @@ int Main(std::size_t mib) {
 }  // namespace muster::hub
 
 int main(int argc, char** argv) {
-  const int mib = argc > 1 ? std::atoi(argv[1]) : 1024;
+  const std::string text = argc > 1 ? argv[1] : "1024";
+  std::size_t mib = 0;
+  std::from_chars(text.data(), text.data() + text.size(), mib);
   if (argc > 2 || mib < 1) {
     std::fprintf(stderr, "usage: hub_logs_ingest_bench [MIB]\n");
     return 2;
   }
-  return muster::hub::Main(static_cast<std::size_t>(mib));
+  return muster::hub::Main(mib);
 }
