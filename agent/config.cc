@@ -5,8 +5,6 @@
 #include <openssl/x509.h>
 
 #include <algorithm>
-#include <charconv>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -15,6 +13,7 @@
 #include "agent/journal/journal_store.h"
 #include "agent/logs/masker.h"
 #include "common/address.h"
+#include "common/byte_size.h"
 #include "common/files.h"
 #include "common/status.h"
 
@@ -63,23 +62,8 @@ absl::StatusOr<Runtime> ParseRuntime(const std::string& text) {
   return BadConfig("BAD_RUNTIME", fmt::format("--runtime \"{}\" is not known; use auto, docker or none", text));
 }
 
-// "1048576", "512KiB", "256MiB", "2GiB".
-std::optional<std::int64_t> ParseBytes(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number < 0) return std::nullopt;
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  constexpr std::pair<std::string_view, int> kUnits[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
-  for (const auto& [name, shift] : kUnits) {
-    if (unit != name) continue;
-    if (number > (std::numeric_limits<std::int64_t>::max() >> shift)) return std::nullopt;
-    return number << shift;
-  }
-  return std::nullopt;
-}
-
 absl::StatusOr<std::int64_t> ParseJournalBytes(const std::string& text) {
-  const std::optional<std::int64_t> bytes = ParseBytes(text);
+  const std::optional<std::int64_t> bytes = ParseByteSize(text);
   if (bytes.has_value() && *bytes >= kMinJournalBytes && *bytes <= kMaxJournalBytes) return *bytes;
   return BadConfig(
       "BAD_JOURNAL_BYTES",

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "common/byte_size.h"
 #include "common/status.h"
 #include "hub/fleet/target_admin.h"
 #include "hub/tls/authority.h"
@@ -16,7 +17,10 @@ namespace {
 // means something there.
 constexpr char kPlainCharacters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:/_~%[]-";
 
-constexpr int kMaxHistoryDays = 36'500;
+constexpr int kMaxDays = 36'500;
+// More pages than SQLite can count is an error; this is far below.
+constexpr std::int64_t kMinLogBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kMaxLogBytes = std::int64_t{8} << 40;
 
 absl::Status BadFlag(std::string_view message) {
   return MakeError(absl::StatusCode::kInvalidArgument, "BAD_CONFIGURATION", message);
@@ -40,6 +44,17 @@ absl::StatusOr<std::string> ReadPublicUrl(const RawConfig& raw, const HostPort& 
                     raw.public_url));
   }
   return url;
+}
+
+absl::StatusOr<absl::Duration> ReadDays(std::string_view flag, int days) {
+  if (days >= 1 && days <= kMaxDays) return absl::Hours(24) * days;
+  return BadFlag(fmt::format("{} {} is not a number of days from 1 to {}", flag, days, kMaxDays));
+}
+
+absl::StatusOr<std::int64_t> ReadLogBytes(const std::string& text) {
+  const std::optional<std::int64_t> bytes = ParseByteSize(text);
+  if (bytes && *bytes >= kMinLogBytes && *bytes <= kMaxLogBytes) return *bytes;
+  return BadFlag(fmt::format("--log-bytes \"{}\" is not a size from 64MiB to 8192GiB; write for example 10GiB", text));
 }
 
 }  // namespace
@@ -78,11 +93,9 @@ absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, cons
   config.tls_cert_file = raw.tls_cert;
   config.tls_key_file = raw.tls_key;
   config.agent_binary = raw.agent_binary;
-  if (raw.history_days < 1 || raw.history_days > kMaxHistoryDays) {
-    return BadFlag(
-        fmt::format("--history-days {} is not a number of days from 1 to {}", raw.history_days, kMaxHistoryDays));
-  }
-  config.history = absl::Hours(24) * raw.history_days;
+  ASSIGN_OR_RETURN(config.history, ReadDays("--history-days", raw.history_days));
+  ASSIGN_OR_RETURN(config.log_age, ReadDays("--log-days", raw.log_days));
+  ASSIGN_OR_RETURN(config.log_bytes, ReadLogBytes(raw.log_bytes));
   config.insecure = raw.insecure;
   ASSIGN_OR_RETURN(config.metrics, ReadMetricsConfig(getenv));
   return config;

@@ -2,6 +2,7 @@
 #ifndef MUSTER_HUB_CONFIG_H_
 #define MUSTER_HUB_CONFIG_H_
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -25,6 +26,8 @@ struct RawConfig {
   std::string tls_key;
   std::string agent_binary;
   int history_days = 400;
+  int log_days = 30;
+  std::string log_bytes = "10GiB";
   bool insecure = false;
 };
 
@@ -42,6 +45,9 @@ struct Config {
   std::string agent_binary;
   // Older history is forgotten.
   absl::Duration history;
+  // Log lines that arrived earlier are forgotten, and the oldest ones beyond so many stored bytes.
+  absl::Duration log_age;
+  std::int64_t log_bytes = 0;
   bool insecure = false;
   MetricsConfig metrics;
 };

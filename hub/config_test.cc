@@ -37,6 +37,8 @@ TEST(Finalize, DefaultsAreWhatADefaultHubNeeds) {
   EXPECT_EQ(config->public_grpc_address, "hub-1:7443");
   EXPECT_FALSE(config->metrics.enabled);
   EXPECT_EQ(config->history, absl::Hours(24 * 400));
+  EXPECT_EQ(config->log_age, absl::Hours(24 * 30));
+  EXPECT_EQ(config->log_bytes, std::int64_t{10} << 30);
 }
 
 TEST(Finalize, DerivesPublicAddresses) {
@@ -87,6 +89,11 @@ TEST(Finalize, EveryBadFlagIsNamed) {
       {[](RawConfig& raw) { raw.organization = "a\nb"; }, "--organization"},
       {[](RawConfig& raw) { raw.history_days = 0; }, "--history-days"},
       {[](RawConfig& raw) { raw.history_days = 100'000; }, "--history-days"},
+      {[](RawConfig& raw) { raw.log_days = 0; }, "--log-days"},
+      {[](RawConfig& raw) { raw.log_days = 100'000; }, "--log-days"},
+      {[](RawConfig& raw) { raw.log_bytes = "63MiB"; }, "--log-bytes"},
+      {[](RawConfig& raw) { raw.log_bytes = "10 GB"; }, "--log-bytes"},
+      {[](RawConfig& raw) { raw.log_bytes = "8193GiB"; }, "--log-bytes"},
       {[](RawConfig& raw) { raw.tls_cert = "/x.pem"; }, "--tls-key"},
       {[](RawConfig& raw) { raw.tls_key = "/x.key"; }, "--tls-cert"},
       {[](RawConfig& raw) {
@@ -100,6 +107,16 @@ TEST(Finalize, EveryBadFlagIsNamed) {
     EXPECT_TRUE(absl::IsInvalidArgument(config.status())) << c.named << ": " << config.status();
     EXPECT_NE(MessageOf(config.status()).find(c.named), std::string::npos) << config.status();
   }
+}
+
+TEST(Finalize, LogsHaveBounds) {
+  const auto config = Read([](RawConfig& raw) {
+    raw.log_days = 7;
+    raw.log_bytes = "64MiB";
+  });
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->log_age, absl::Hours(24 * 7));
+  EXPECT_EQ(config->log_bytes, std::int64_t{64} << 20);
 }
 
 TEST(Finalize, PlainPublicUrlGoesWithInsecure) {

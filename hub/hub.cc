@@ -30,6 +30,7 @@
 #include "hub/http/server.h"
 #include "hub/http/service_pages.h"
 #include "hub/http/worker_pool.h"
+#include "hub/logs/logs.h"
 #include "hub/metrics/hub_metrics.h"
 #include "hub/metrics/metrics_endpoint.h"
 #include "hub/session/grpc_agent_service.h"
@@ -79,6 +80,7 @@ class RunningHub : public Hub {
     // Before the store: a hub that cannot serve must not leave a first start behind.
     RETURN_IF_ERROR(OpenTls());
     RETURN_IF_ERROR(OpenStore());
+    RETURN_IF_ERROR(OpenLogs());
     MakeParts();
     RETURN_IF_ERROR(StartHttp());
     RETURN_IF_ERROR(StartMetrics());
@@ -97,6 +99,7 @@ class RunningHub : public Hub {
   absl::Status LockDataDir();
   absl::Status OpenTls();
   absl::Status OpenStore();
+  absl::Status OpenLogs();
   // Of the hub's own certificate; empty when a public authority's is used.
   std::string Pin() const;
   void MakeParts();
@@ -140,6 +143,7 @@ class RunningHub : public Hub {
   HubMetrics metrics_;
   std::optional<DataDirLock> lock_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<Logs> logs_;
   std::optional<ServerTls> tls_;
   Memory memory_;
   std::unique_ptr<HistoryRecorder> history_;
@@ -182,6 +186,28 @@ absl::Status RunningHub::OpenStore() {
   return absl::OkStatus();
 }
 
+absl::Status RunningHub::OpenLogs() {
+  Logs::Options options{.data_dir = config_.data_dir, .clock = clock_, .volume = VolumeOf(config_.data_dir)};
+  options.retention = {.keep = config_.log_age,
+                       .max_bytes = config_.log_bytes,
+                       .deleted_targets = [this](absl::Time by) -> absl::StatusOr<std::vector<std::string>> {
+                         std::vector<std::string> ids;
+                         RETURN_IF_ERROR(store_->Read([&](sqlite::Database& database) -> absl::Status {
+                           ASSIGN_OR_RETURN(ids, ReadDeletedTargets(database, by));
+                           return absl::OkStatus();
+                         }));
+                         return ids;
+                       }};
+  options.store.observer = {
+      .committed = [this](absl::Duration took) { metrics_.LogsCommitted(took); },
+      .stored = [this](std::int64_t bytes) { metrics_.LogsStored(bytes); },
+      .merged = [this](std::int64_t bytes) { metrics_.LogsMerged(bytes); },
+      .pruned = [this](std::string_view reason, std::int64_t lines) { metrics_.LogsPruned(reason, lines); },
+      .damaged = [this] { metrics_.LogChunkDamaged(); }};
+  ASSIGN_OR_RETURN(logs_, Logs::Open(std::move(options)));
+  return absl::OkStatus();
+}
+
 absl::Status RunningHub::OpenTls() {
   if (config_.insecure) {
     log::Warning("--insecure: secrets and tokens travel in clear; use it on one machine or behind a TLS proxy only");
@@ -219,6 +245,7 @@ void RunningHub::MakeParts() {
   };
   session_deps_ = {.fleet = fleet_.get(),
                    .writer = &store_->writer(),
+                   .logs = logs_->store(),
                    .clock = clock_,
                    .counters = &session_counters_,
                    .hub_epoch = memory_.hub_epoch};
@@ -235,6 +262,7 @@ void RunningHub::MakeParts() {
           [this](const Secret& code) {
             return ConnectCommand({.public_url = config_.public_url, .spki_sha256_base64 = Pin()}, code.Reveal());
           },
+      .log_fault = [this] { return logs_->store()->Fault(); },
   });
   agent_binary_ =
       std::make_unique<AgentBinary>(config_.agent_binary.empty() ? AgentBinary::DefaultPath() : config_.agent_binary);
@@ -284,6 +312,7 @@ absl::Status RunningHub::StartMetrics() {
       std::make_unique<MetricsEndpoint>(config_.metrics,
                                         MetricsSources{.fleet = [this] { return fleet_->Snapshot(clock_->Now()); },
                                                        .hub = [this] { return Gauges(); },
+                                                       .logs = [this] { return logs_->store()->counts(); },
                                                        .hub_token_allows =
                                                            [this](std::string_view token) {
                                                              const auto caller = tokens_->Authenticate(token);
@@ -326,6 +355,7 @@ void RunningHub::StartTicker() {
   ticker_.Add(kRetentionPass, [this] { retention_->Start(clock_->Now()); });
   retention_->Start(clock_->Now());
   ticker_.Start();
+  logs_->Start();
 }
 
 absl::Status RunningHub::Ready() const {
@@ -346,6 +376,7 @@ HubGauges RunningHub::Gauges() const {
   if (!counted.ok()) log::Warning("rows could not be counted for /metrics: {}", MessageOf(counted));
   gauges.store_bytes = store_->SizeBytes();
   gauges.store_writable = store_->writer().Fault().ok();
+  gauges.logs = logs_->gauges();
   gauges.http_connections_open = static_cast<std::int64_t>(http.connections_open);
   gauges.http_connections_refused_total = http.connections_refused_total;
   gauges.http_requests_refused_total = http.requests_refused_total;
@@ -365,6 +396,7 @@ void RunningHub::Stop() {
   if (metrics_http_ != nullptr) metrics_http_->Stop(absl::ZeroDuration());
   if (grpc_ != nullptr) grpc_->Shutdown(kShutdownGrace);
   if (workers_ != nullptr) workers_->Stop();
+  if (logs_ != nullptr) logs_->Stop();
   if (history_ == nullptr) return;
   history_->Drain();
   const absl::Status ended =

@@ -66,6 +66,12 @@ void AddServeOptions(CLI::App& serve, muster::hub::RawConfig& raw) {
   serve.add_option("--history-days", raw.history_days, "Days for which history is kept")
       ->capture_default_str()
       ->envname("HISTORY_DAYS");
+  serve.add_option("--log-days", raw.log_days, "Days for which log lines are kept")
+      ->capture_default_str()
+      ->envname("LOG_DAYS");
+  serve.add_option("--log-bytes", raw.log_bytes, "Most that log lines take on disk, compressed; from 64MiB")
+      ->capture_default_str()
+      ->envname("LOG_BYTES");
   serve.add_flag("--insecure", raw.insecure, "No TLS: one machine or behind a proxy only");
 }
 

@@ -317,12 +317,14 @@ FleetStatus FleetHandlers::Status(const Caller& caller, int target_limit) const 
   FleetStatus status = Summarize(fleet, target_limit <= 0 ? kDefaultPage : std::min(target_limit, kMaxPage));
   if (const auto grace = deps_.fleet->GraceUntil(now)) *status.mutable_grace_until() = ToProto(*grace);
   if (absl::Status fault = deps_.store->writer().Fault(); !fault.ok()) status.set_store_fault(MessageOf(fault));
+  if (absl::Status fault = deps_.log_fault(); !fault.ok()) status.set_log_store_fault(MessageOf(fault));
   return status;
 }
 
 FleetHandlers::Told FleetHandlers::Look() const {
   return {.version = deps_.fleet->version(),
           .storing = deps_.store->writer().Fault().ok(),
+          .storing_logs = deps_.log_fault().ok(),
           .grace = deps_.fleet->GraceUntil(deps_.clock->Read()).has_value()};
 }
 

@@ -31,6 +31,8 @@ struct FleetHandlersDeps {
   std::string public_url;
   // The line to paste for a connect code.
   std::function<std::string(const Secret& code)> connect_command;
+  // OK, or why no log lines can be stored now.
+  std::function<absl::Status()> log_fault = [] { return absl::OkStatus(); };
 };
 
 class FleetHandlers {
@@ -55,6 +57,7 @@ class FleetHandlers {
   struct Told {
     std::int64_t version = 0;
     bool storing = true;
+    bool storing_logs = true;
     bool grace = false;
     bool operator==(const Told&) const = default;
   };

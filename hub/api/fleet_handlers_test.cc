@@ -368,6 +368,14 @@ TEST_F(FleetHandlersTest, HubTellsWhoAsks) {
   EXPECT_EQ(hub->public_url(), "https://hub.test:8080");
 }
 
+TEST_F(FleetHandlersTest, FleetStatusSaysWhyLogLinesCannotBeStored) {
+  const auto ask = [&] { return *Call<GetFleetStatusResponse>("GetFleetStatus", GetFleetStatusRequest()); };
+  EXPECT_EQ(ask().status().log_store_fault(), "");
+  log_fault_ = absl::DataLossError("fsync failed");
+  EXPECT_EQ(ask().status().log_store_fault(), "fsync failed");
+  EXPECT_EQ(ask().status().store_fault(), "");
+}
+
 TEST_F(FleetHandlersTest, FleetStatusSaysWhatHistoryCannotBeStored) {
   EXPECT_EQ(Call<GetFleetStatusResponse>("GetFleetStatus", GetFleetStatusRequest())->status().store_fault(), "");
   EXPECT_TRUE(Call<GetFleetStatusResponse>("GetFleetStatus", GetFleetStatusRequest())->status().has_grace_until());

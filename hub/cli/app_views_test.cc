@@ -89,6 +89,7 @@ TEST(App, ShowsTheFleetWithItsTruths) {
   *status->mutable_hub_time() = ToProto(app.clock.Now());
   *status->mutable_grace_until() = Before(app, absl::Seconds(-48));
   status->set_store_fault("disk full");
+  status->set_log_store_fault("no room for lines");
   auto* states = status->add_targets();
   states->set_state(types::v1::TARGET_STATE_CONNECTED);
   states->set_count(3);
@@ -112,13 +113,15 @@ TEST(App, ShowsTheFleetWithItsTruths) {
             "deployments  1   ▲ 1 stale\n"
             "the hub has just started: nobody is called stale for another 48s\n"
             "✖ the hub cannot store history: disk full\n"
+            "✖ the hub cannot store log lines: no room for lines\n"
             "\n"
             "TARGET      STATE                            FOR    DETAIL\n"
             "web-01      ● connected                      3h 0m\n"
             "  shop 2.1    ▲ stale (last known: ✖ error)  5m 0s  web exited with 1\n"
             "and 2 more targets; see them with --limit N or muster target list\n");
   EXPECT_EQ(app.Run({"status", "--check"}), 5);
-  EXPECT_THAT(app.console.err, HasSubstr("1 deployments stale, the hub cannot store history"));
+  EXPECT_THAT(app.console.err,
+              HasSubstr("1 deployments stale, the hub cannot store history, the hub cannot store log lines"));
 }
 
 TEST(App, HostileNamesCannotReachTheTerminal) {

@@ -61,6 +61,9 @@ void AddWarnings(const FleetStatus& status, absl::Time now, Page* page) {
   if (!status.store_fault().empty()) {
     page->Line({Span(fmt::format("✖ the hub cannot store history: {}", status.store_fault()), Tone::kBad)});
   }
+  if (!status.log_store_fault().empty()) {
+    page->Line({Span(fmt::format("✖ the hub cannot store log lines: {}", status.log_store_fault()), Tone::kBad)});
+  }
 }
 
 }  // namespace

@@ -63,6 +63,10 @@ std::vector<Spans> FleetChanges::Next(const fleet::v1::FleetStatus& status) {
   if (!status.store_fault().empty()) {
     note("hub", {"hub", status.store_fault(), {Span("✖ cannot store history", Tone::kBad)}}, status.store_fault());
   }
+  if (!status.log_store_fault().empty()) {
+    note("hub logs", {"hub", status.log_store_fault(), {Span("✖ cannot store log lines", Tone::kBad)}},
+         status.log_store_fault());
+  }
   for (const auto& entry : status.target_statuses()) {
     const auto& target = entry.target();
     note(target.id(), {target.name(), TargetFacts(target), {StateSpan(target.state())}}, TargetNote(target, now));

@@ -44,6 +44,7 @@ std::string Attention(const fleet::v1::FleetStatus& status) {
     }
   }
   if (!status.store_fault().empty()) parts.emplace_back("the hub cannot store history");
+  if (!status.log_store_fault().empty()) parts.emplace_back("the hub cannot store log lines");
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 

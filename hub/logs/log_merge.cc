@@ -89,7 +89,7 @@ class Joiner {
   bool is_damage_ = false;
 };
 
-// A tail row that cannot be read: what the index knows of it goes on being known.
+// What the index knows of the row goes on being known.
 Merge DamagedRow(const TailRow& row, Chunk chunk) {
   Merge merge;
   merge.source = row.source;
@@ -157,7 +157,7 @@ bool MayBecomeOne(const std::vector<SmallChunk>& chunks) {
 
 }  // namespace
 
-std::vector<PlannedMerge> PlanMerges(std::vector<SourceTail> tails, absl::Time now) {
+std::vector<PlannedMerge> PlanMerges(std::vector<SourceTail> tails, absl::Time now, std::int64_t max_tail_bytes) {
   std::sort(tails.begin(), tails.end(), [](const SourceTail& a, const SourceTail& b) {
     return std::pair(-a.bytes, a.source) < std::pair(-b.bytes, b.source);
   });
@@ -169,7 +169,7 @@ std::vector<PlannedMerge> PlanMerges(std::vector<SourceTail> tails, absl::Time n
   }
   std::vector<PlannedMerge> planned;
   for (const SourceTail& tail : tails) {
-    const bool is_too_much = rows > kMaxTailRows || bytes > kMaxTailBytes;
+    const bool is_too_much = rows > kMaxTailRows || bytes > max_tail_bytes;
     const bool is_old = now - absl::FromUnixMicros(tail.arrived_us) >= kMaxTailAge;
     if (!is_too_much && !is_old && tail.bytes < kMeantChunkBytes) continue;
     planned.push_back({.source = tail.source, .takes_all = is_too_much || is_old});
@@ -193,20 +193,29 @@ std::span<const TailRow> RowsOfNextChunk(std::span<const TailRow> rows, bool tak
   return takes_all ? rows : std::span<const TailRow>();
 }
 
+Merge MergeUnreadable(const TailRow& row) {
+  Merge merge = DamagedRow(row, Chunk());
+  merge.leaves_rows = true;
+  return merge;
+}
+
 absl::StatusOr<Merge> MergeTail(sqlite::Database& database, std::span<const TailRow> rows, ZstdCodec* codec) {
   Joiner joiner(rows.front().source, codec);
   std::vector<std::int64_t> taken;
   for (const TailRow& row : rows) {
-    ASSIGN_OR_RETURN(Chunk chunk,
-                     ReadChunk(database, "SELECT head, text FROM log_tail WHERE first_line=?", row.first_line));
+    absl::StatusOr<Chunk> chunk =
+        ReadChunk(database, "SELECT head, text FROM log_tail WHERE first_line=?", row.first_line);
+    if (!chunk.ok() && !taken.empty()) break;
+    if (ReasonOf(chunk.status()) == "DATABASE_CORRUPT") return MergeUnreadable(row);
+    RETURN_IF_ERROR(chunk.status());
     const Part part{
         .first_line = row.first_line, .first_us = row.first_us, .last_us = row.last_us, .arrived_us = row.arrived_us};
-    if (joiner.Take(part, chunk)) {
+    if (joiner.Take(part, *chunk)) {
       taken.push_back(row.first_line);
       continue;
     }
     if (!taken.empty()) break;
-    if (joiner.is_damage()) return DamagedRow(row, std::move(chunk));
+    if (joiner.is_damage()) return DamagedRow(row, *std::move(chunk));
     return absl::InternalError("a row of the tail does not fit into a chunk");
   }
   Merge merge = joiner.Finish();
@@ -220,13 +229,13 @@ absl::StatusOr<Merge> MergeSmallChunks(sqlite::Database& database, std::int64_t 
   Joiner joiner(source, codec);
   std::vector<std::int64_t> taken;
   for (const SmallChunk& chunk : chunks) {
-    ASSIGN_OR_RETURN(const Chunk stored, ReadChunk(database, "SELECT head, text FROM log_chunk_data WHERE first_line=?",
-                                                   chunk.part.first_line));
-    if (!joiner.Take(chunk.part, stored)) break;
+    const absl::StatusOr<Chunk> stored =
+        ReadChunk(database, "SELECT head, text FROM log_chunk_data WHERE first_line=?", chunk.part.first_line);
+    // Damaged, or its pages cannot be read: each query finds that again; it is not for the merger to say so.
+    if (!stored.ok() || !joiner.Take(chunk.part, *stored)) break;
     taken.push_back(chunk.part.first_line);
     if (joiner.bytes() >= kMeantChunkBytes) break;
   }
-  // A damaged one is found again by each query; it is not for the merger to say so.
   if (taken.size() < 2) return Merge();
   Merge merge = joiner.Finish();
   merge.chunks = std::move(taken);
@@ -235,6 +244,7 @@ absl::StatusOr<Merge> MergeSmallChunks(sqlite::Database& database, std::int64_t 
 
 absl::Status StoreMerge(sqlite::Database& database, const Merge& merge) {
   for (const std::int64_t row : merge.tail_rows) {
+    if (merge.leaves_rows) break;
     RETURN_IF_ERROR(DeleteOne(database, "DELETE FROM log_tail WHERE first_line=?", row));
   }
   for (const std::int64_t chunk : merge.chunks) {

@@ -38,7 +38,8 @@ struct PlannedMerge {
 };
 
 // The sources whose tail is to be merged now. `tails` in any order.
-std::vector<PlannedMerge> PlanMerges(std::vector<SourceTail> tails, absl::Time now);
+std::vector<PlannedMerge> PlanMerges(std::vector<SourceTail> tails, absl::Time now,
+                                     std::int64_t max_tail_bytes = kMaxTailBytes);
 
 // The rows that go into the next chunk of a source, from its first on: until it has the text that is meant, or no more
 // would fit. Empty: what is left makes no whole chunk, and that is asked for.
@@ -62,12 +63,17 @@ struct Merge {
   bool is_damaged = false;
   // First lines of what goes.
   std::vector<std::int64_t> tail_rows;
+  // Their pages cannot be read, so they cannot be deleted either: they stay in the table, and are none of the tail's.
+  bool leaves_rows = false;
   std::vector<std::int64_t> chunks;
 };
 
 // Reads these rows of one source and makes a chunk of them; fewer when they do not all fit or one of them is damaged,
-// which then comes alone. `rows` is not empty.
+// which then comes alone. `rows` is not empty. DATA_LOSS "DISK_IO": the first of them could not be read this time.
 absl::StatusOr<Merge> MergeTail(sqlite::Database& database, std::span<const TailRow> rows, ZstdCodec* codec);
+
+// A row whose pages cannot be read: what the index knows of it goes on being known, as a chunk without content.
+Merge MergeUnreadable(const TailRow& row);
 
 // The newest small chunks of a source as one; with nothing to do no chunks are named.
 absl::StatusOr<Merge> MergeSmallChunks(sqlite::Database& database, std::int64_t source, ZstdCodec* codec);

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/files.h"
 #include "common/log.h"
 #include "common/status.h"
 #include "hub/logs/log_schema.h"
@@ -14,18 +15,10 @@
 namespace muster::hub {
 namespace {
 
-Store::Options StoreOptions(Writer::Observer observer) {
-  Store::Options options;
-  options.schema = &LogSchema();
-  // It would read 10 GiB before any agent is heard. Chunks prove themselves when they are read.
-  options.is_checked = false;
-  options.pacing = {.distance = LogStore::kCommitDistance, .enough_weight = LogStore::kCommitBytes};
-  options.observer = std::move(observer);
-  return options;
-}
-
 // The log goes first: without it the file is a database as it was at its last checkpoint.
 absl::Status SetAside(const std::string& path) {
+  log::Error("{} is damaged; it is set aside as {}.damaged, and a new one begins: agents send what they still hold",
+             path, path);
   std::error_code ignored;
   std::filesystem::remove(path + "-shm", ignored);
   for (const char* suffix : {"-wal", ""}) {
@@ -38,21 +31,47 @@ absl::Status SetAside(const std::string& path) {
   return absl::OkStatus();
 }
 
+// Left by a writer that met damage.
+std::string BadMark(const std::string& path) { return path + ".bad"; }
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Open(const std::string& path, Writer::Observer observer) {
-  const auto open = [&]() -> absl::StatusOr<std::unique_ptr<LogStore>> {
-    ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(path, StoreOptions(observer)));
-    std::unique_ptr<LogStore> logs(new LogStore(std::move(store)));
-    RETURN_IF_ERROR(logs->store_->Read([&](sqlite::Database& database) { return logs->tail_.Load(database); }));
-    return logs;
-  };
-  absl::StatusOr<std::unique_ptr<LogStore>> opened = open();
+absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Open(const std::string& path, Options options) {
+  std::error_code ignored;
+  if (std::filesystem::exists(BadMark(path), ignored)) {
+    RETURN_IF_ERROR(SetAside(path));
+    std::filesystem::remove(BadMark(path), ignored);
+  }
+  absl::StatusOr<std::unique_ptr<LogStore>> opened = TryOpen(path, options);
   if (ReasonOf(opened.status()) != "DATABASE_CORRUPT") return opened;
-  log::Error("{} is damaged; it is set aside as {}.damaged, and a new one begins: agents send what they still hold",
-             path, path);
   RETURN_IF_ERROR(SetAside(path));
-  return open();
+  return TryOpen(path, options);
+}
+
+absl::StatusOr<std::unique_ptr<LogStore>> LogStore::TryOpen(const std::string& path, const Options& options) {
+  std::unique_ptr<LogStore> logs(new LogStore(path, options.observer));
+  Store::Options of_store;
+  of_store.schema = &LogSchema();
+  // It would read 10 GiB before any agent is heard. Chunks prove themselves when they are read.
+  of_store.is_checked = false;
+  of_store.pacing = options.pacing;
+  of_store.observer = {
+      .committed = [self = logs.get()](absl::Duration took, std::size_t) { self->observer_.committed(took); },
+      .failed = [self = logs.get()] { self->OnFailed(); },
+      .subject = "log lines"};
+  ASSIGN_OR_RETURN(logs->store_, Store::Open(path, std::move(of_store)));
+  RETURN_IF_ERROR(logs->Load());
+  return logs;
+}
+
+absl::Status LogStore::Load() {
+  return store_->Read([this](sqlite::Database& database) -> absl::Status {
+    RETURN_IF_ERROR(tail_.Load(database));
+    ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT count(*) FROM log_chunks"));
+    RETURN_IF_ERROR(s.Step().status());
+    chunks_ = s.Int64(0);
+    return absl::OkStatus();
+  });
 }
 
 void LogStore::Apply(BatchOrigin origin, agent::v1::RecordBatch batch, absl::AnyInvocable<absl::Status()> may_store,
@@ -75,19 +94,85 @@ void LogStore::Apply(BatchOrigin origin, agent::v1::RecordBatch batch, absl::Any
       },
       [this, work](const absl::Status& stored) {
         // Before the answer: a query that follows it finds the lines.
-        if (stored.ok()) tail_.Add(work->outcome.rows);
+        if (stored.ok()) OnStored(work->origin.target_id, work->outcome);
         work->done(stored, work->outcome.batch);
       },
       bytes);
 }
 
+void LogStore::OnStored(const std::string& target_id, const LogBatchOutcome& outcome) {
+  tail_.Add(outcome.rows);
+  {
+    MutexLock lock(&counts_mutex_);
+    counts_[target_id].Add(outcome.counts);
+  }
+  if (outcome.rows.empty()) return;
+  observer_.stored(outcome.counts.bytes);
+  // Under the lock, so that it has run for the last time when SetListener returns.
+  MutexLock lock(&listener_mutex_);
+  if (listener_) listener_();
+}
+
+// On the writer thread.
+void LogStore::OnFailed() {
+  const absl::Status fault = store_->writer().Fault();
+  if (ReasonOf(fault) != "DATABASE_CORRUPT") return;
+  const absl::Status marked = WriteFileAtomically(BadMark(path_), MessageOf(fault) + "\n", 0600);
+  if (!marked.ok()) log::Error("{} is damaged, and that could not be noted: {}", path_, MessageOf(marked));
+}
+
+void LogStore::SetListener(std::function<void()> stored) {
+  MutexLock lock(&listener_mutex_);
+  listener_ = std::move(stored);
+}
+
 absl::Status LogStore::Replace(const Merge& merge) {
   return store_->writer().Run([&](sqlite::Database& database) { return StoreMerge(database, merge); },
                               [&] {
+                                chunks_ += 1 - static_cast<std::int64_t>(merge.chunks.size());
                                 if (!merge.tail_rows.empty()) {
                                   tail_.RemoveBefore(merge.source, merge.tail_rows.back() + 1);
                                 }
-                              });
+                              },
+                              // At once: a merger that waited for others' batches would not keep up with them.
+                              kCommitBytes);
+}
+
+absl::Status LogStore::Forget(const std::vector<OldChunk>& chunks) {
+  return store_->writer().Run([&](sqlite::Database& database) { return DeleteChunks(database, chunks); },
+                              [&] { chunks_ -= static_cast<std::int64_t>(chunks.size()); }, kCommitBytes);
+}
+
+void LogStore::NoteDamaged(const ChunkKey& chunk) {
+  auto is_news = std::make_shared<bool>(false);
+  store_->writer().Submit(
+      [chunk, is_news](sqlite::Database& database) -> absl::Status {
+        RETURN_IF_ERROR(RunBound(
+            database, "UPDATE log_chunks SET damaged=1 WHERE source=? AND last_us=? AND first_line=? AND damaged=0",
+            [&](sqlite::Statement& s) { s.Bind(1, chunk.source).Bind(2, chunk.last_us).Bind(3, chunk.first_line); }));
+        *is_news = database.Changes() > 0;
+        return absl::OkStatus();
+      },
+      [this, chunk, is_news](const absl::Status& stored) {
+        if (!stored.ok() || !*is_news) return;
+        log::Error("lines from {} on in {} are damaged; they are shown as a gap", chunk.first_line, path_);
+        observer_.damaged();
+      });
+}
+
+absl::Status LogStore::Fault() const {
+  const absl::Status fault = store_->writer().Fault();
+  if (fault.ok()) return fault;
+  const std::string why = MessageOf(fault);
+  const std::string advice = ReasonOf(fault) == "DISK_FULL"
+                                 ? "there is no room; agents keep their lines until there is"
+                                 : "agents keep their lines; look at the disk and restart the hub";
+  return MakeError(fault.code(), ReasonOf(fault), fmt::format("{}: {} ({})", path_, advice, why));
+}
+
+LogCountsByTarget LogStore::counts() const {
+  MutexLock lock(&counts_mutex_);
+  return counts_;
 }
 
 absl::StatusOr<std::vector<agent::v1::LanePosition>> LogStore::Positions(

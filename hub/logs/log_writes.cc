@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -38,6 +39,40 @@ std::vector<std::int64_t> HostTimes(const LogLines& lines) {
     times.push_back(time);
   }
   return times;
+}
+
+// "RATE 12 1795238661123456" -> 12 for RATE. Only reasons that are known, so that no agent makes up names.
+void CountMarker(std::string_view text, LogCounts* counts) {
+  const std::size_t end = text.find(' ');
+  std::string_view reason = "OTHER";
+  for (const std::string_view known : {"RATE", "ROTATED", "OFF", "DAMAGED"}) {
+    if (text.substr(0, end) == known) reason = known;
+  }
+  std::int64_t lines = 0;
+  if (end != std::string_view::npos) std::from_chars(text.data() + end + 1, text.data() + text.size(), lines);
+  counts->dropped[std::string(reason)] += std::max<std::int64_t>(lines, 0);
+}
+
+void Count(const LogLines& lines, LogCounts* counts) {
+  constexpr char kMarkerBit = KindByte({.stream = LogStream{}, .is_marker = true});
+  counts->bytes += static_cast<std::int64_t>(lines.text().size());
+  counts->lines += static_cast<std::int64_t>(lines.kinds().size());
+  const auto is_marker = [](char kind) { return (kind & kMarkerBit) != 0; };
+  if (std::none_of(lines.kinds().begin(), lines.kinds().end(), is_marker)) return;
+  std::string_view rest = lines.text();
+  for (const char kind : lines.kinds()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(line.size() + 1);
+    if (!is_marker(kind)) continue;
+    --counts->lines;
+    CountMarker(line, counts);
+  }
+}
+
+// "JOURNAL_FULL"
+std::string ReasonName(agent::v1::GapReason reason) {
+  const std::string& name = agent::v1::GapReason_Name(reason);
+  return name.empty() ? "OTHER" : name.substr(std::string_view("GAP_REASON_").size());
 }
 
 // One batch on its way into the tail.
@@ -88,6 +123,7 @@ class LogApplication {
   BatchWalk walk_;
   std::map<SourceName, Source> sources_;
   std::vector<TailRow> rows_;
+  LogCounts counts_;
   std::int64_t first_new_line_ = 0;
   std::int64_t next_line_ = 0;
   absl::Duration stored_shift_;
@@ -96,7 +132,7 @@ class LogApplication {
 
 absl::StatusOr<LogBatchOutcome> LogApplication::Run() {
   ASSIGN_OR_RETURN(const bool is_in_order, walk_.Begin());
-  if (!is_in_order) return LogBatchOutcome{.batch = std::move(walk_.outcome()), .rows = {}};
+  if (!is_in_order) return LogBatchOutcome{.batch = std::move(walk_.outcome()), .rows = {}, .counts = {}};
   RETURN_IF_ERROR(ReadState());
   RETURN_IF_ERROR(
       walk_.ApplyNew([this](const Record& record, std::int64_t sequence) { return ApplyOne(record, sequence); },
@@ -104,7 +140,7 @@ absl::StatusOr<LogBatchOutcome> LogApplication::Run() {
   RETURN_IF_ERROR(StoreRows());
   RETURN_IF_ERROR(walk_.Finish());
   RETURN_IF_ERROR(StoreState());
-  return LogBatchOutcome{.batch = std::move(walk_.outcome()), .rows = std::move(rows_)};
+  return LogBatchOutcome{.batch = std::move(walk_.outcome()), .rows = std::move(rows_), .counts = std::move(counts_)};
 }
 
 absl::Status LogApplication::ReadState() {
@@ -143,11 +179,13 @@ absl::Status LogApplication::ApplyOne(const Record& record, std::int64_t sequenc
   for (std::int64_t& time : block.times_us) time = std::min(time + block.shift_us, kMaxLineTimeUs);
   next_line_ += static_cast<std::int64_t>(block.times_us.size());
   source->blocks.push_back(std::move(block));
+  Count(lines, &counts_);
   walk_.NoteApplied(walk_.Corrected(record));
   return absl::OkStatus();
 }
 
 absl::Status LogApplication::ApplyGap(const LostRecords& lost) {
+  counts_.dropped[ReasonName(lost.reason)] += lost.lines;
   return RunBound(database_,
                   "INSERT OR IGNORE INTO log_gaps(target_id, epoch, first_sequence, last_sequence, reason, from_us,"
                   " to_us, lines) VALUES(?,?,?,?,?,?,?,?)",

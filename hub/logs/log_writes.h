@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/sqlite/database.h"
+#include "hub/logs/log_counts.h"
 #include "hub/logs/tail_index.h"
 #include "hub/logs/zstd_codec.h"
 #include "hub/store/journal_writes.h"
@@ -33,6 +34,8 @@ struct LogBatchOutcome {
   BatchOutcome batch;
   // Rows that the tail has when this is committed.
   std::vector<TailRow> rows;
+  // Of what is new.
+  LogCounts counts;
 };
 
 // Applies a batch without defect (FindBatchDefect): lines become rows of the tail, and the position moves behind them.

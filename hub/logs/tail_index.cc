@@ -8,7 +8,9 @@ namespace muster::hub {
 
 absl::Status TailIndex::Load(sqlite::Database& database) {
   ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT first_line, source, first_us, last_us, arrived_us,"
-                                                         " lines, bytes FROM log_tail ORDER BY first_line"));
+                                                         " lines, bytes FROM log_tail t WHERE NOT EXISTS (SELECT 1 FROM"
+                                                         " log_chunk_data d WHERE d.first_line=t.first_line)"
+                                                         " ORDER BY first_line"));
   MutexLock lock(&mutex_);
   while (true) {
     ASSIGN_OR_RETURN(const bool row, s.Step());

@@ -45,7 +45,7 @@ class TailIndex {
     bool operator==(const Totals&) const = default;
   };
 
-  // Reads the table. Before anything else.
+  // Reads the table, without rows that are left of a merge (Merge::leaves_rows). Before anything else.
   absl::Status Load(sqlite::Database& database) ABSL_LOCKS_EXCLUDED(mutex_);
   // Rows that were committed, in the order of the commits: those of a source rise.
   void Add(const std::vector<TailRow>& rows) ABSL_LOCKS_EXCLUDED(mutex_);

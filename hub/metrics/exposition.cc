@@ -280,6 +280,28 @@ void WriteTargetJournals(const Fleet& fleet, absl::Time now, Page& page) {
          [](const Journal& journal) { return journal.duplicate_records(); });
 }
 
+// Of every target, so that the first line is seen as an increase.
+void WriteTargetLogs(const Fleet& fleet, const LogCountsByTarget& logs, Page& page) {
+  static const LogCounts kNone;
+  const auto counts_of = [&](const Target& target) -> const LogCounts& {
+    const auto found = logs.find(target.id());
+    return found == logs.end() ? kNone : found->second;
+  };
+  page.Family("distr_log_lines_total", "counter", "Log lines of the target that were stored, since the hub started.");
+  for (const auto& [target, labels] : fleet.targets) {
+    page.Sample(labels, static_cast<double>(counts_of(*target).lines));
+  }
+  page.Family("distr_log_dropped_lines_total", "counter",
+              "Log lines of the target that are missing, as far as they were counted, since the hub started.");
+  for (const auto& [target, labels] : fleet.targets) {
+    std::map<std::string, std::int64_t> dropped = counts_of(*target).dropped;
+    dropped.try_emplace("RATE", 0);
+    for (const auto& [reason, lines] : dropped) {
+      page.Sample(labels, Label("reason", reason), static_cast<double>(lines));
+    }
+  }
+}
+
 // ---- deployments
 
 // Docker's own words; anything else counts as "other", so that no host can make up label values.
@@ -338,6 +360,14 @@ void WriteHub(const HubGauges& hub, Page& page) {
   page.Gauge("distr_hub_store_bytes", "Size of the hub's database with its write-ahead log.",
              static_cast<double>(hub.store_bytes));
   page.Gauge("distr_hub_store_writable", "Whether the hub can store history now.", hub.store_writable);
+  page.Gauge("distr_hub_log_store_bytes", "Size of the stored log lines, which the bound is about.",
+             static_cast<double>(hub.logs.store_bytes));
+  page.Gauge("distr_hub_log_store_limit_bytes", "What the stored log lines may take now.",
+             static_cast<double>(hub.logs.limit_bytes));
+  page.Gauge("distr_hub_log_store_writable", "Whether the hub can store log lines now.", hub.logs.is_writable);
+  page.Gauge("distr_hub_log_tail_rows", "Rows of log lines that are not merged yet.",
+             static_cast<double>(hub.logs.tail_rows));
+  page.Gauge("distr_hub_log_chunks", "Chunks of log lines.", static_cast<double>(hub.logs.chunks));
   page.Gauge("distr_hub_audit_log_entries", "Entries of the audit log.", static_cast<double>(hub.audit_entries));
   page.Gauge("distr_hub_http_connections", "Open connections of the API's HTTP listener.",
              static_cast<double>(hub.http_connections_open));
@@ -372,6 +402,7 @@ std::string WriteExposition(const ScrapeInput& input) {
   WriteTargetState(fleet, page);
   WriteTargetFacts(fleet, page);
   WriteTargetJournals(fleet, input.fleet.taken, page);
+  WriteTargetLogs(fleet, input.logs, page);
   WriteDeployments(fleet, page);
   WriteHub(input.hub, page);
   std::ostringstream counters;

@@ -13,6 +13,7 @@
 
 #include "absl/time/time.h"
 #include "hub/fleet/snapshot.h"
+#include "hub/logs/log_counts.h"
 #include "hub/metrics/process_stats.h"
 
 namespace muster::hub {
@@ -34,11 +35,13 @@ struct HubGauges {
   std::int64_t http_connections_open = 0;
   std::uint64_t http_connections_refused_total = 0;
   std::uint64_t http_requests_refused_total = 0;
+  LogGauges logs = {};
 };
 
 struct ScrapeInput {
   FleetSnapshot fleet;
   HubGauges hub;
+  LogCountsByTarget logs = {};
   std::vector<prometheus::MetricFamily> counters;
   // Absent where /proc cannot be read.
   std::optional<ProcessStats> process = std::nullopt;

@@ -302,6 +302,26 @@ std::map<std::string, std::pair<std::string, std::set<std::string>>> Documented(
   return documented;
 }
 
+TEST(Exposition, TellsTheLogLinesOfEveryTargetAndTheirStore) {
+  ScrapeInput input = SampleInput();
+  ParsedPage page = Parse(WriteExposition(input));
+  EXPECT_EQ(Value(page, "distr_log_lines_total", {{"deploymenttargetid", "tgt_1"}}), 0) << "nothing came yet";
+  EXPECT_EQ(Value(page, "distr_log_dropped_lines_total", {{"reason", "RATE"}}), 0);
+  input.logs["tgt_1"] = {.lines = 12, .bytes = 900, .dropped = {{"JOURNAL_FULL", 7}}};
+  input.logs["tgt_gone"].lines = 5;
+  input.hub.logs = {.store_bytes = 4096, .limit_bytes = 8192, .is_writable = false, .tail_rows = 3, .chunks = 2};
+  page = Parse(WriteExposition(input));
+  EXPECT_EQ(Value(page, "distr_log_lines_total", {{"deploymenttargetid", "tgt_1"}}), 12);
+  EXPECT_EQ(Value(page, "distr_log_lines_total", {{"deploymenttargetid", "tgt_gone"}}), std::nullopt);
+  EXPECT_EQ(Value(page, "distr_log_dropped_lines_total", {{"reason", "JOURNAL_FULL"}}), 7);
+  EXPECT_EQ(Value(page, "distr_log_dropped_lines_total", {{"reason", "RATE"}}), 0);
+  EXPECT_EQ(Value(page, "distr_hub_log_store_bytes", {}), 4096);
+  EXPECT_EQ(Value(page, "distr_hub_log_store_limit_bytes", {}), 8192);
+  EXPECT_EQ(Value(page, "distr_hub_log_store_writable", {}), 0);
+  EXPECT_EQ(Value(page, "distr_hub_log_tail_rows", {}), 3);
+  EXPECT_EQ(Value(page, "distr_hub_log_chunks", {}), 2);
+}
+
 TEST(Exposition, IsWhatThePageInDocsSays) {
   ScrapeInput input = SampleInput();
   HubMetrics counters;

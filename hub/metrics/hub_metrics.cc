@@ -59,6 +59,18 @@ struct HubMetrics::Families {
   Counter& store_items =
       MakeCounter(registry, "distr_hub_store_items_total", "Items that the store's writer committed.").Add({});
   Counter& store_failures = MakeCounter(registry, "distr_hub_store_failures_total", "Commits that failed.").Add({});
+  Histogram& log_commit =
+      MakeHistogram(registry, "distr_hub_log_commit_seconds", "Duration of the log store's group commits.");
+  Counter& log_raw =
+      MakeCounter(registry, "distr_hub_log_raw_bytes_total", "Text of log lines that were stored, before compression.")
+          .Add({});
+  Counter& log_merged =
+      MakeCounter(registry, "distr_hub_log_merged_bytes_total", "Text of log lines that was made into chunks.").Add({});
+  Family<Counter>& log_pruned =
+      MakeCounter(registry, "distr_hub_log_pruned_lines_total", "Log lines that were forgotten, by reason.");
+  Counter& log_damaged =
+      MakeCounter(registry, "distr_hub_log_chunks_damaged_total", "Chunks of log lines that were found damaged.")
+          .Add({});
   Family<Counter>& api_requests = MakeCounter(registry, "distr_hub_api_requests_total",
                                               "Calls of the operators' API, by protocol, method and code.");
   Family<Histogram>& api_seconds = prometheus::BuildHistogram()
@@ -86,6 +98,7 @@ struct HubMetrics::Families {
     for (const char* result : {"ok", "used", "expired", "unknown", "limited", "failed"}) {
       connect_redeemed.Add({{"result", result}});
     }
+    for (const char* reason : {"age", "size", "volume"}) log_pruned.Add({{"reason", reason}});
     for (const char* protocol : {"grpc", "connect"}) api_seconds.Add({{"protocol", protocol}}, kFast);
   }
 };
@@ -127,6 +140,18 @@ void HubMetrics::StoreCommitted(absl::Duration took, std::size_t items) {
 }
 
 void HubMetrics::StoreFailed() { families_->store_failures.Increment(); }
+
+void HubMetrics::LogsCommitted(absl::Duration took) { families_->log_commit.Observe(absl::ToDoubleSeconds(took)); }
+
+void HubMetrics::LogsStored(std::int64_t bytes) { families_->log_raw.Increment(static_cast<double>(bytes)); }
+
+void HubMetrics::LogsMerged(std::int64_t bytes) { families_->log_merged.Increment(static_cast<double>(bytes)); }
+
+void HubMetrics::LogsPruned(std::string_view reason, std::int64_t lines) {
+  families_->log_pruned.Add({{"reason", std::string(reason)}}).Increment(static_cast<double>(lines));
+}
+
+void HubMetrics::LogChunkDamaged() { families_->log_damaged.Increment(); }
 
 void HubMetrics::ApiCall(std::string_view protocol, std::string_view method, absl::StatusCode code,
                          absl::Duration took) {

@@ -44,6 +44,15 @@ class HubMetrics {
   void StoreCommitted(absl::Duration took, std::size_t items);
   void StoreFailed();
 
+  // ---- store of log lines
+  void LogsCommitted(absl::Duration took);
+  // Text.
+  void LogsStored(std::int64_t bytes);
+  void LogsMerged(std::int64_t bytes);
+  // "age", "size", "volume".
+  void LogsPruned(std::string_view reason, std::int64_t lines);
+  void LogChunkDamaged();
+
   // ---- API, over "grpc" or "connect"
   void ApiCall(std::string_view protocol, std::string_view method, absl::StatusCode code, absl::Duration took);
   // Makes the method's series at 0.

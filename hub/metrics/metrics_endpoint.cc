@@ -71,7 +71,8 @@ void MetricsEndpoint::Handle(HttpRequest request, std::unique_ptr<HttpResponder>
         "send METRICS_BEARER_TOKEN, or a hub token that may read metrics, as \"Authorization: Bearer TOKEN\"")));
   }
   const Instant start = clock_->Monotonic();
-  ScrapeInput input{.fleet = sources_.fleet(), .hub = sources_.hub(), .counters = counters_->Collect()};
+  ScrapeInput input{
+      .fleet = sources_.fleet(), .hub = sources_.hub(), .logs = sources_.logs(), .counters = counters_->Collect()};
   if (auto process = ReadProcessStats(); process.ok()) input.process = *process;
   std::string page = WriteExposition(input);
   counters_->Scrape(clock_->Monotonic() - start);

@@ -36,6 +36,7 @@ absl::StatusOr<MetricsConfig> ReadMetricsConfig(
 struct MetricsSources {
   std::function<FleetSnapshot()> fleet;
   std::function<HubGauges()> hub;
+  std::function<LogCountsByTarget()> logs;
   // True for a hub token that may read metrics. Asked only when METRICS_BEARER_TOKEN is set and did not match.
   std::function<bool(std::string_view token)> hub_token_allows;
 };

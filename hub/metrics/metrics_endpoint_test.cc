@@ -31,6 +31,7 @@ class MetricsEndpointTest : public ::testing::Test {
         *config,
         MetricsSources{.fleet = [] { return FleetSnapshot{.taken = {}, .organization = "Vendor", .targets = {}}; },
                        .hub = [] { return HubGauges{.organizations = 1, .open_sessions = 7}; },
+                       .logs = [] { return LogCountsByTarget(); },
                        .hub_token_allows = [](std::string_view token) { return token == "mtk_metrics"; }},
         &counters_, &clock_);
     endpoint_->AddTo(&router_);

@@ -123,6 +123,19 @@ TEST_F(LogsSessionTest, RotationStopsLinesInTheQueue) {
   EXPECT_EQ(FarewellOf(*sink_), agent::v1::FAREWELL_REASON_SECRET_ROTATED);
 }
 
+TEST_F(LogsSessionTest, AFailedLogStoreIsBusyForAWhileAndEventsGoOn) {
+  auto session = Begin(sink_, TestHello("tgt_1", "mst_one"));
+  ASSERT_FALSE(logs_->store().writer().Run([](sqlite::Database&) { return absl::DataLossError("fsync failed"); }).ok());
+  session->OnFrame(Frame(LogBatch(1, NumberedLines(1, 3))));
+  session->OnFrame(Event(1));
+  DrainWriter();
+  EXPECT_THAT(Answers(*sink_), ElementsAre("logs BUSY 1", "events ack 1"));
+  for (const SessionResponse& frame : sink_->frames()) {
+    if (!frame.has_batch_refusal()) continue;
+    EXPECT_EQ(frame.batch_refusal().retry_after().seconds(), 15);
+  }
+}
+
 TEST_F(LogsSessionTest, WelcomeTellsThePositionsOfBothLanes) {
   {
     auto session = Begin(sink_, TestHello("tgt_1", "mst_one"));

@@ -190,6 +190,17 @@ absl::StatusOr<std::vector<StoredTarget>> LoadTargets(sqlite::Database& database
   return targets;
 }
 
+absl::StatusOr<std::vector<std::string>> ReadDeletedTargets(sqlite::Database& database, absl::Time by) {
+  ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT id FROM targets WHERE deleted_us<=?"));
+  s.Bind(1, by);
+  std::vector<std::string> ids;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, s.Step());
+    if (!row) return ids;
+    ids.push_back(s.Text(0));
+  }
+}
+
 absl::StatusOr<std::vector<StoredToken>> LoadTokens(sqlite::Database& database) {
   ASSIGN_OR_RETURN(sqlite::Statement s,
                    database.Prepare("SELECT id, name, hash, role, customer, created_us, expires_us, revoked_us"

@@ -2,6 +2,7 @@
 #ifndef MUSTER_HUB_STORE_READS_H_
 #define MUSTER_HUB_STORE_READS_H_
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,6 +16,8 @@ namespace muster::hub {
 // not at all when they were deleted before `forgotten`.
 absl::StatusOr<std::vector<StoredTarget>> LoadTargets(sqlite::Database& database,
                                                       absl::Time forgotten = absl::InfinitePast());
+// Ids of targets that were deleted then or before.
+absl::StatusOr<std::vector<std::string>> ReadDeletedTargets(sqlite::Database& database, absl::Time by);
 absl::StatusOr<std::vector<StoredToken>> LoadTokens(sqlite::Database& database);
 
 // Newest first, with a sequence below `before`.

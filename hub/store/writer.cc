@@ -47,13 +47,16 @@ void Writer::Submit(Operation operation, Done done, std::size_t weight) {
   wake_.NotifyOne();
 }
 
-absl::Status Writer::Run(Operation operation, absl::AnyInvocable<void()> committed) {
+absl::Status Writer::Run(Operation operation, absl::AnyInvocable<void()> committed, std::size_t weight) {
   std::promise<absl::Status> promise;
   std::future<absl::Status> result = promise.get_future();
-  Submit(std::move(operation), [&promise, &committed](absl::Status status) {
-    if (status.ok() && committed) committed();
-    promise.set_value(std::move(status));
-  });
+  Submit(
+      std::move(operation),
+      [&promise, &committed](absl::Status status) {
+        if (status.ok() && committed) committed();
+        promise.set_value(std::move(status));
+      },
+      weight);
   return result.get();
 }
 
@@ -181,8 +184,8 @@ void Writer::NoteOutcome(const absl::Status& committed, std::size_t operations, 
   }
   if (committed.ok() && observer_.committed) observer_.committed(took, operations);
   if (!committed.ok() && observer_.failed) observer_.failed();
-  if (newly_faulty) log::Error("cannot store history: {}", MessageOf(committed));
-  if (recovered) log::Info("storing history again");
+  if (newly_faulty) log::Error("cannot store {}: {}", observer_.subject, MessageOf(committed));
+  if (recovered) log::Info("storing {} again", observer_.subject);
 }
 
 }  // namespace muster::hub

@@ -50,10 +50,12 @@ class Writer {
     std::size_t enough_weight = 0;
   };
 
-  // Told on the writer thread after each transaction; either may be empty.
+  // Told on the writer thread after each transaction; either may be empty. When `failed` is called, Fault() says why.
   struct Observer {
     std::function<void(absl::Duration took, std::size_t operations)> committed;
     std::function<void()> failed;
+    // What is stored, for the hub's log.
+    const char* subject = "history";
   };
 
   Writer(std::unique_ptr<sqlite::Database> database, Observer observer, Pacing pacing);
@@ -67,12 +69,13 @@ class Writer {
 
   // Submit and wait. Not from the writer thread. `committed` runs on the writer thread when the operation is stored,
   // before Run returns: what several callers bring into memory by it comes there in the order of the commits.
-  absl::Status Run(Operation operation, absl::AnyInvocable<void()> committed = nullptr) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Run(Operation operation, absl::AnyInvocable<void()> committed = nullptr, std::size_t weight = 0)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Refuses new operations, finishes the queued ones, joins. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // OK, or why history cannot be stored now.
+  // OK, or why nothing can be stored now.
   absl::Status Fault() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::size_t queued() const ABSL_LOCKS_EXCLUDED(mutex_);
 

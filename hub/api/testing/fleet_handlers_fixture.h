@@ -66,7 +66,8 @@ class FleetHandlersTest : public ::testing::Test {
                           .clock = &clock_,
                           .started = clock_.Now(),
                           .public_url = "https://hub.test:8080",
-                          .connect_command = [](const Secret& code) { return "connect with " + code.Reveal(); }});
+                          .connect_command = [](const Secret& code) { return "connect with " + code.Reveal(); },
+                          .log_fault = [this] { return log_fault_; }});
   }
   ~FleetHandlersTest() override { store_->writer().Stop(); }
 
@@ -144,6 +145,7 @@ class FleetHandlersTest : public ::testing::Test {
   std::unique_ptr<Fleet> fleet_;
   std::unique_ptr<TargetAdmin> admin_;
   std::unique_ptr<TokenStore> tokens_;
+  absl::Status log_fault_;
   std::unique_ptr<FleetHandlers> handlers_;
   std::map<std::string, Fleet::SessionKey> keys_;
   std::int64_t beats_ = 0;

@@ -79,12 +79,14 @@ class LogStoreTest : public ::testing::Test {
   LogStoreTest() {
     origin_.target_id = "tgt_1";
     origin_.arrived = LogAt(1000);
+    // Nobody waits for a test.
+    options_.pacing = {};
     Open();
   }
   std::string path() const { return dir_.path() + "/logs.db"; }
   void Open() {
     logs_.reset();
-    auto opened = LogStore::Open(path());
+    auto opened = LogStore::Open(path(), options_);
     ASSERT_TRUE(opened.ok()) << MessageOf(opened.status());
     logs_ = *std::move(opened);
   }
@@ -165,6 +167,7 @@ class LogStoreTest : public ::testing::Test {
   }
 
   TempDir dir_{TempDir::InMemory()};
+  LogStore::Options options_;
   BatchOrigin origin_;
   std::unique_ptr<LogStore> logs_;
 };

@@ -17,6 +17,7 @@ class Report : public ::testing::Environment {
     const CrashPoints& points = TriedPoints();
     if (points.journal > 0) std::printf("journal: %lld crash points\n", static_cast<long long>(points.journal));
     if (points.hub > 0) std::printf("hub: %lld crash points\n", static_cast<long long>(points.hub));
+    if (points.logs > 0) std::printf("logs: %lld crash points\n", static_cast<long long>(points.logs));
   }
 };
 

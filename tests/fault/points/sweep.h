@@ -23,6 +23,7 @@ namespace muster::fault {
 struct CrashPoints {
   std::int64_t journal = 0;
   std::int64_t hub = 0;
+  std::int64_t logs = 0;
 };
 CrashPoints& TriedPoints();
 
