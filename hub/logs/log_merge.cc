@@ -266,10 +266,10 @@ absl::Status StoreMerge(sqlite::Database& database, const Merge& merge) {
   if (merge.tail_rows.empty()) return absl::OkStatus();
   return RunBound(database,
                   "UPDATE log_sources SET lines=lines+?2, bytes=bytes+?3, first_us=min(coalesce(first_us, ?4), ?4),"
-                  " last_us=max(coalesce(last_us, ?5), ?5) WHERE id=?1",
+                  " last_us=max(coalesce(last_us, ?5), ?5), last_line=max(last_line, ?6) WHERE id=?1",
                   [&](sqlite::Statement& s) {
                     s.Bind(1, merge.source).Bind(2, merge.lines).Bind(3, merge.bytes);
-                    s.Bind(4, merge.first_us).Bind(5, merge.last_us);
+                    s.Bind(4, merge.first_us).Bind(5, merge.last_us).Bind(6, merge.last_line);
                   });
 }
 

@@ -12,14 +12,17 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/logs/kinds.h"
+#include "common/mutex.h"
 #include "hub/logs/log_filter.h"
 #include "hub/logs/log_store.h"
 
@@ -80,7 +83,8 @@ struct FoundGap {
   std::int64_t lines = 0;
   // Of the agent's journal.
   std::int64_t records = 0;
-  // docs/logs.md, "Gaps".
+  // docs/logs.md, "Gaps". RETENTION: when it began is not known, both times are its end. UNKNOWN: a marker that does
+  // not read as one.
   std::string reason;
   // Empty: of all resources.
   std::string resource;
@@ -166,6 +170,10 @@ class LogReader {
   virtual absl::StatusOr<std::string> LogEpoch() = 0;
 };
 
+class ScanView;
+class UnitReader;
+struct DamagedUnit;
+
 class LogScanner : public LogReader {
  public:
   // Both outlive the scanner.
@@ -181,8 +189,18 @@ class LogScanner : public LogReader {
   absl::StatusOr<std::string> LogEpoch() override;
 
  private:
+  // Within one read transaction; what was found damaged is reported behind it.
+  absl::Status Look(const LogSelection& selection,
+                    absl::FunctionRef<absl::Status(const ScanView& view, UnitReader* reader)> look);
+  // The one place that is told of damage: each chunk or row is logged once.
+  void ReportDamage(const std::vector<DamagedUnit>& units) ABSL_LOCKS_EXCLUDED(mutex_);
+
   LogStore* const store_;
   const Clock* const clock_;
+
+  Mutex mutex_;
+  // First lines.
+  std::unordered_set<std::int64_t> reported_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace muster::hub

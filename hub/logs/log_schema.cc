@@ -24,6 +24,7 @@ CREATE TABLE log_sources(
   -- Of its chunks, not of its tail.
   first_us INTEGER,
   last_us INTEGER,
+  last_line INTEGER NOT NULL DEFAULT 0,
   lines INTEGER NOT NULL DEFAULT 0,
   bytes INTEGER NOT NULL DEFAULT 0,
   pruned_lines INTEGER NOT NULL DEFAULT 0,
@@ -102,9 +103,12 @@ CREATE TABLE log_gaps(
   to_us INTEGER NOT NULL,
   -- Log lines in them, as far as the agent knew.
   lines INTEGER NOT NULL,
+  -- Number of the line that came next: who follows a log is told of the gap before it.
+  line INTEGER NOT NULL,
   PRIMARY KEY(target_id, epoch, first_sequence)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX log_gaps_by_time ON log_gaps(target_id, from_us);
+CREATE INDEX log_gaps_by_line ON log_gaps(target_id, line);
 
 PRAGMA application_id = 0x4D55534C;
 PRAGMA user_version = 1;

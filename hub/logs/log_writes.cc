@@ -150,11 +150,11 @@ absl::Status LogApplication::ApplyOne(const Record& record, std::int64_t sequenc
 absl::Status LogApplication::ApplyGap(const LostRecords& lost) {
   return RunBound(database_,
                   "INSERT OR IGNORE INTO log_gaps(target_id, epoch, first_sequence, last_sequence, reason, from_us,"
-                  " to_us, lines) VALUES(?,?,?,?,?,?,?,?)",
+                  " to_us, lines, line) VALUES(?,?,?,?,?,?,?,?,?)",
                   [&](sqlite::Statement& s) {
                     s.Bind(1, origin_.target_id).Bind(2, batch_.epoch()).Bind(3, lost.first_sequence);
                     s.Bind(4, lost.last_sequence).Bind(5, lost.reason).Bind(6, lost.from).Bind(7, lost.to);
-                    s.Bind(8, lost.lines);
+                    s.Bind(8, lost.lines).Bind(9, next_line_);
                   });
 }
 

@@ -7,9 +7,13 @@
 namespace muster::hub {
 
 absl::Status TailIndex::Load(sqlite::Database& database) {
+  ASSIGN_OR_RETURN(sqlite::Statement meta, database.Prepare("SELECT next_line FROM log_meta"));
+  ASSIGN_OR_RETURN(const bool has_meta, meta.Step());
+  if (!has_meta) return MakeError(absl::StatusCode::kDataLoss, "DATABASE_CORRUPT", "log_meta is empty");
   ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT first_line, source, first_us, last_us, arrived_us,"
                                                          " lines, bytes FROM log_tail ORDER BY first_line"));
   MutexLock lock(&mutex_);
+  next_line_ = meta.Int64(0);
   while (true) {
     ASSIGN_OR_RETURN(const bool row, s.Step());
     if (!row) return absl::OkStatus();
@@ -25,7 +29,10 @@ absl::Status TailIndex::Load(sqlite::Database& database) {
 
 void TailIndex::Add(const std::vector<TailRow>& rows) {
   MutexLock lock(&mutex_);
-  for (const TailRow& row : rows) AddOne(row);
+  for (const TailRow& row : rows) {
+    AddOne(row);
+    next_line_ += row.lines;
+  }
 }
 
 void TailIndex::AddOne(const TailRow& row) {
@@ -69,6 +76,11 @@ std::vector<SourceTail> TailIndex::Sources() const {
 TailIndex::Totals TailIndex::totals() const {
   MutexLock lock(&mutex_);
   return totals_;
+}
+
+std::int64_t TailIndex::next_line() const {
+  MutexLock lock(&mutex_);
+  return next_line_;
 }
 
 }  // namespace muster::hub

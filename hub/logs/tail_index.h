@@ -57,6 +57,8 @@ class TailIndex {
   // Of every source that has rows, in any order.
   std::vector<SourceTail> Sources() const ABSL_LOCKS_EXCLUDED(mutex_);
   Totals totals() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The number behind the last line that it was told of, also when that has become part of a chunk.
+  std::int64_t next_line() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void AddOne(const TailRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -64,6 +66,7 @@ class TailIndex {
   mutable Mutex mutex_;
   absl::flat_hash_map<std::int64_t, std::vector<TailRow>> rows_ ABSL_GUARDED_BY(mutex_);  // by source
   Totals totals_ ABSL_GUARDED_BY(mutex_);
+  std::int64_t next_line_ ABSL_GUARDED_BY(mutex_) = 1;
 };
 
 }  // namespace muster::hub
