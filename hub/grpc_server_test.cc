@@ -15,6 +15,7 @@
 #include "hub/api/grpc_fleet_service.h"
 #include "hub/auth/token_store.h"
 #include "hub/first_start.h"
+#include "hub/logs/testing/fake_log_reader.h"
 #include "hub/session/grpc_agent_service.h"
 #include "hub/testing/fakes.h"
 #include "muster/agent/v1/agent.grpc.pb.h"
@@ -57,12 +58,15 @@ class GrpcServerTest : public testing::Test {
                           .clock = clock_,
                           .started = clock_->Now(),
                           .public_url = "https://hub.test:8080",
-                          .connect_command = [](const Secret& code) { return "connect " + code.Reveal(); }});
+                          .connect_command = [](const Secret& code) { return "connect " + code.Reveal(); },
+                          .logs = &log_reader_,
+                          .scans = &scans_});
   }
   ~GrpcServerTest() override {
     handlers_->Stop();
     if (server_ != nullptr) server_->Shutdown(absl::Seconds(1));
     workers_.Stop();
+    scans_.Stop();
     store_->writer().Stop();
   }
 
@@ -94,6 +98,17 @@ class GrpcServerTest : public testing::Test {
   TargetAdmin::Credentials NewTarget(const std::string& name) {
     return *admin_->CreateTarget(name, types::v1::TARGET_TYPE_DOCKER, "", "test");
   }
+  // Of a new target's agent; as many lines of so many bytes.
+  std::string NewTargetWithLines(int count, std::size_t bytes) {
+    const std::string target = NewTarget("host-1").target_id;
+    for (int i = 1; i <= count; ++i) {
+      FoundLine line;
+      line.place.time_us = i;
+      line.text = std::string(bytes, static_cast<char>('a' + i % 26));
+      log_reader_.Add(line, "", target);
+    }
+    return target;
+  }
   std::string AdminToken() { return Trim(*ReadFile(dir_.path() + "/admin-token")); }
 
   TempDir dir_;
@@ -106,6 +121,8 @@ class GrpcServerTest : public testing::Test {
   SessionCounters counters_;
   SessionDeps deps_;
   SessionRegistry sessions_{100};
+  FakeLogReader log_reader_;
+  WorkerPool scans_{2};
   std::unique_ptr<FleetHandlers> handlers_;
   WorkerPool workers_{2};
   std::unique_ptr<GrpcServer> server_;
@@ -264,6 +281,81 @@ TEST_F(GrpcServerTest, WatchSendsNowAndAfterAChange) {
   handlers_->Stop();
   EXPECT_FALSE(reader->Read(&response));
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(GrpcServerTest, TailSendsWhatWasStoredAndWhatComes) {
+  Start();
+  const std::string target = NewTargetWithLines(3, 5);
+  auto stub = fleet::v1::FleetService::NewStub(channel_);
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", "Bearer " + AdminToken());
+  fleet::v1::TailLogsRequest request;
+  request.mutable_selection()->set_target(target);
+  request.set_last_lines(2);
+  auto reader = stub->TailLogs(&context, request);
+  fleet::v1::TailLogsResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  ASSERT_EQ(response.entries_size(), 2);
+  EXPECT_EQ(response.entries(1).line().text(), "ddddd");
+  FoundLine line;
+  line.text = "new";
+  log_reader_.Add(line, "", target);
+  handlers_->LogsStored();
+  ASSERT_TRUE(reader->Read(&response));
+  ASSERT_EQ(response.entries_size(), 1);
+  EXPECT_EQ(response.entries(0).line().text(), "new");
+  handlers_->Stop();
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// The reason of a stream's end did not reach clients of gRPC.
+TEST_F(GrpcServerTest, AStreamEndsWithItsReason) {
+  Start();
+  const std::string target = NewTargetWithLines(0, 0);
+  auto stub = fleet::v1::FleetService::NewStub(channel_);
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", "Bearer " + AdminToken());
+  fleet::v1::TailLogsRequest request;
+  request.mutable_selection()->set_target(target);
+  request.set_resume_position("rubbish");
+  auto reader = stub->TailLogs(&context, request);
+  fleet::v1::TailLogsResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  const auto reason = context.GetServerTrailingMetadata().find("muster-reason");
+  ASSERT_NE(reason, context.GetServerTrailingMetadata().end());
+  EXPECT_EQ(std::string(reason->second.data(), reason->second.size()), "BAD_POSITION");
+}
+
+// 60 MB, more than the transport takes at once: the rest is written as the client reads.
+TEST_F(GrpcServerTest, AnExportWaitsForItsClient) {
+  constexpr int kLines = 6000;
+  Start();
+  const std::string target = NewTargetWithLines(kLines, 10'000);
+  auto stub = fleet::v1::FleetService::NewStub(channel_);
+  fleet::v1::ExportLogsRequest request;
+  request.mutable_selection()->set_target(target);
+  request.set_format(fleet::v1::LOG_EXPORT_FORMAT_TEXT);
+  {
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", "Bearer " + AdminToken());
+    auto reader = stub->ExportLogs(&context, request);
+    fleet::v1::ExportLogsResponse response;
+    std::size_t bytes = 0;
+    while (reader->Read(&response) && response.has_data()) bytes += response.data().size();
+    EXPECT_EQ(response.trailer().lines(), kLines);
+    EXPECT_TRUE(reader->Finish().ok());
+    EXPECT_GT(bytes, std::size_t{kLines} * 10'000);
+  }
+  // A client that goes in the middle is noticed.
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", "Bearer " + AdminToken());
+  auto reader = stub->ExportLogs(&context, request);
+  fleet::v1::ExportLogsResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(GrpcServerTest, TakenPortIsAClearError) {

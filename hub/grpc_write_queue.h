@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <utility>
 
 #include "common/mutex.h"
@@ -27,6 +28,20 @@ class GrpcWriteQueue {
     queue_.push_back(frame);
     if (!writing_) WriteNext();
     return true;
+  }
+
+  // `callback` runs once, at once or in OnWriteDone, when every frame taken so far is with gRPC; never when the stream
+  // is ending. A later one takes its place.
+  void OnEmpty(std::function<void()> callback) ABSL_LOCKS_EXCLUDED(mutex_) {
+    {
+      MutexLock lock(&mutex_);
+      if (reactor_ == nullptr || finishing_) return;
+      if (!queue_.empty()) {
+        on_empty_.swap(callback);
+        return;
+      }
+    }
+    callback();
   }
 
   // Ends the stream after the frames taken so far; the first call decides the status.
@@ -55,15 +70,22 @@ class GrpcWriteQueue {
   }
 
   void OnWriteDone(bool ok) ABSL_LOCKS_EXCLUDED(mutex_) {
-    MutexLock lock(&mutex_);
-    writing_ = false;
-    queue_.pop_front();
-    if (!ok) {
-      queue_.clear();
-      finishing_ = true;
+    std::function<void()> on_empty;
+    bool ending = false;
+    {
+      MutexLock lock(&mutex_);
+      writing_ = false;
+      queue_.pop_front();
+      if (!ok) {
+        queue_.clear();
+        finishing_ = true;
+      }
+      if (!queue_.empty()) return WriteNext();
+      FinishIfIdle();
+      on_empty.swap(on_empty_);
+      ending = finishing_;
     }
-    if (!queue_.empty()) return WriteNext();
-    FinishIfIdle();
+    if (on_empty && !ending) on_empty();
   }
 
   // The reactor is about to go.
@@ -99,6 +121,7 @@ class GrpcWriteQueue {
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<void()> on_empty_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace muster::hub

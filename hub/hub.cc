@@ -30,6 +30,7 @@
 #include "hub/http/server.h"
 #include "hub/http/service_pages.h"
 #include "hub/http/worker_pool.h"
+#include "hub/logs/log_scanner.h"
 #include "hub/logs/logs.h"
 #include "hub/metrics/hub_metrics.h"
 #include "hub/metrics/metrics_endpoint.h"
@@ -154,6 +155,8 @@ class RunningHub : public Hub {
   SessionCounters session_counters_;
   SessionDeps session_deps_;
   std::unique_ptr<SessionRegistry> sessions_;
+  std::unique_ptr<LogScanner> log_scanner_;
+  std::unique_ptr<WorkerPool> scans_;
   std::unique_ptr<FleetHandlers> handlers_;
   std::unique_ptr<AgentBinary> agent_binary_;
   std::unique_ptr<Redeemer> redeemer_;
@@ -243,6 +246,8 @@ void RunningHub::MakeParts() {
       .records_applied = [this](std::int64_t records) { metrics_.RecordsApplied(records); },
       .batch_refused = [this](std::string_view reason) { metrics_.BatchRefused(reason); },
   };
+  log_scanner_ = std::make_unique<LogScanner>(logs_->store(), clock_);
+  scans_ = std::make_unique<WorkerPool>(kScanThreads, kMaxWaitingScans);
   session_deps_ = {.fleet = fleet_.get(),
                    .writer = &store_->writer(),
                    .logs = logs_->store(),
@@ -263,7 +268,13 @@ void RunningHub::MakeParts() {
             return ConnectCommand({.public_url = config_.public_url, .spki_sha256_base64 = Pin()}, code.Reveal());
           },
       .log_fault = [this] { return logs_->store()->Fault(); },
+      .logs = log_scanner_.get(),
+      .scans = scans_.get(),
+      .log_observer = {.scanned = [this](std::string_view end, absl::Duration took,
+                                         std::int64_t bytes) { metrics_.LogScanned(end, took, bytes); },
+                       .tails = [this](std::size_t open) { metrics_.LogTails(open); }},
   });
+  logs_->store()->SetListener([this] { handlers_->LogsStored(); });
   agent_binary_ =
       std::make_unique<AgentBinary>(config_.agent_binary.empty() ? AgentBinary::DefaultPath() : config_.agent_binary);
   redeemer_ = std::make_unique<Redeemer>(admin_.get(), fleet_.get());
@@ -396,7 +407,11 @@ void RunningHub::Stop() {
   if (metrics_http_ != nullptr) metrics_http_->Stop(absl::ZeroDuration());
   if (grpc_ != nullptr) grpc_->Shutdown(kShutdownGrace);
   if (workers_ != nullptr) workers_->Stop();
-  if (logs_ != nullptr) logs_->Stop();
+  if (scans_ != nullptr) scans_->Stop();
+  if (logs_ != nullptr) {
+    logs_->store()->SetListener(nullptr);
+    logs_->Stop();
+  }
   if (history_ == nullptr) return;
   history_->Drain();
   const absl::Status ended =

@@ -33,7 +33,9 @@ absl::Status Unanswered() {
 
 // Compression makes a secret guessable where it stands beside text the caller chose; only reading methods have none.
 bool IsReading(std::string_view method) {
-  return method.substr(0, 4) == "List" || method.substr(0, 3) == "Get" || method.substr(0, 5) == "Watch";
+  constexpr std::string_view kVerbs[] = {"List", "Get", "Watch", "Query"};
+  return std::any_of(std::begin(kVerbs), std::end(kVerbs),
+                     [&](std::string_view verb) { return method.starts_with(verb); });
 }
 
 absl::Status CheckHeaders(const HttpRequest& request) {
@@ -125,6 +127,8 @@ class ConnectStream : public StreamSink {
     }
     return call_->responder->Write(Envelope(*encoded)) == StreamWrite::kTaken;
   }
+
+  void OnWritable(std::function<void()> callback) override { call_->responder->OnWritable(std::move(callback)); }
 
   void Finish(const absl::Status& status) override {
     if (!call_->End(status.code())) return;

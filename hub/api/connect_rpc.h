@@ -44,6 +44,10 @@ class StreamSink {
   virtual ~StreamSink() = default;
   // False when not taken: the client is gone (see OnCancelled) or reads too slowly. A later message may be taken.
   virtual bool Write(const google::protobuf::Message& message) = 0;
+  // `callback` runs once, on another thread or at once, when every message taken so far has gone out; never when the
+  // stream has ended. A later one takes its place. It must be short. Who has more to say than a slow client reads waits
+  // for it between two messages.
+  virtual void OnWritable(std::function<void()> callback) = 0;
   // Ends the stream with `status`. Further calls do nothing.
   virtual void Finish(const absl::Status& status) = 0;
   // `callback` runs at most once, on another thread or at once, when the client has gone, its timeout has passed or the

@@ -354,6 +354,36 @@ TEST_F(ConnectRpcTest, AStreamLearnsThatItsClientIsGone) {
   EXPECT_FALSE(sinks_[0]->Write(fleet::v1::WatchFleetResponse()));
 }
 
+// Writes `left` messages of 100 KB, each as soon as those before have gone out; on threads of the server.
+void WriteWhenWritable(const std::shared_ptr<StreamSink>& sink, int left, const std::function<void()>& waits) {
+  fleet::v1::WatchFleetResponse response;
+  response.mutable_status()->set_organization(std::string(100'000, 'x'));
+  while (left > 0 && sink->Write(response)) --left;
+  if (left == 0) return sink->Finish(absl::OkStatus());
+  waits();
+  sink->OnWritable([sink, left, waits] { WriteWhenWritable(sink, left, waits); });
+}
+
+TEST_F(ConnectRpcTest, AStreamGoesOnWhenItsClientReads) {
+  constexpr int kMessages = 200;
+  int waited = 0;
+  rpc_.Add(Stream<fleet::v1::WatchFleetRequest>(
+      "Flood", [&](const Caller&, const fleet::v1::WatchFleetRequest&, const std::shared_ptr<StreamSink>& sink) {
+        WriteWhenWritable(sink, kMessages, [&] {
+          MutexLock lock(&mutex_);
+          ++waited;
+          changed_.NotifyAll();
+        });
+      }));
+  RawClient client(server_->address().port);
+  client.Send(Request("Flood", Envelope("{}"), kStreaming, "Authorization: Bearer good\r\n"));
+  ASSERT_TRUE(Eventually([&] { return waited > 0; }));
+  const std::string all = client.ReadAll();
+  const auto envelopes = Envelopes(all.substr(all.find("\r\n\r\n") + 4));
+  EXPECT_EQ(envelopes.size(), kMessages + 1U);
+  EXPECT_EQ(envelopes.back(), std::pair(2, std::string("{}")));
+}
+
 TEST_F(ConnectRpcTest, AStreamIsCancelledWhenTheServerStops) {
   RawClient client(server_->address().port);
   client.Send(Request("WatchFleet", Envelope("{}"), kStreaming, "Authorization: Bearer good\r\n"));

@@ -23,7 +23,7 @@ std::string EffectiveCustomer(const Caller& caller, const std::string& requested
 }
 
 absl::Status Stopping() {
-  return MakeError(absl::StatusCode::kUnavailable, "HUB_STOPPING", "the hub is stopping; watch again when it is back");
+  return MakeError(absl::StatusCode::kUnavailable, "HUB_STOPPING", "the hub is stopping; ask again when it is back");
 }
 
 // Cuts `items` to the page and names the next one.
@@ -49,7 +49,10 @@ void FleetHandlers::Add(std::string name, Role role,
 }
 
 FleetHandlers::FleetHandlers(FleetHandlersDeps deps)
-    : deps_(std::move(deps)), history_(deps_.fleet, deps_.store, deps_.clock, deps_.started) {
+    : deps_(std::move(deps)),
+      history_(deps_.fleet, deps_.store, deps_.clock, deps_.started),
+      logs_({.reader = deps_.logs, .scans = deps_.scans, .clock = deps_.clock, .observer = deps_.log_observer},
+            &history_, deps_.tokens) {
   AddReads();
   AddHistory();
   AddTargetWrites();
@@ -58,6 +61,8 @@ FleetHandlers::FleetHandlers(FleetHandlersDeps deps)
   streams_.push_back(Stream<WatchFleetRequest>(
       "WatchFleet", [this](const Caller& caller, const WatchFleetRequest& request,
                            const std::shared_ptr<StreamSink>& sink) { StartWatch(caller, request, sink); }));
+  for (UnaryMethod& method : logs_.Unaries()) unary_.push_back(std::move(method));
+  for (StreamMethod& method : logs_.Streams()) streams_.push_back(std::move(method));
 }
 
 void FleetHandlers::AddReads() {
@@ -348,6 +353,7 @@ void FleetHandlers::StartWatch(const Caller& caller, const WatchFleetRequest& re
 }
 
 void FleetHandlers::Tick() {
+  logs_.Tick();
   std::vector<std::shared_ptr<Watch>> watches;
   {
     MutexLock lock(&mutex_);
@@ -385,6 +391,7 @@ void FleetHandlers::Stop() {
     watches.swap(watches_);
   }
   for (const std::shared_ptr<Watch>& watch : watches) watch->sink->Finish(Stopping());
+  logs_.Stop(Stopping());
 }
 
 }  // namespace muster::hub

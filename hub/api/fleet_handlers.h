@@ -14,6 +14,7 @@
 #include "common/mutex.h"
 #include "hub/api/connect_rpc.h"
 #include "hub/api/history_calls.h"
+#include "hub/api/log_calls.h"
 #include "hub/auth/token_store.h"
 #include "hub/fleet/fleet.h"
 #include "hub/fleet/target_admin.h"
@@ -33,6 +34,11 @@ struct FleetHandlersDeps {
   std::function<std::string(const Secret& code)> connect_command;
   // OK, or why no log lines can be stored now.
   std::function<absl::Status()> log_fault = [] { return absl::OkStatus(); };
+  // Null: this hub keeps no logs. With it a pool of kScanThreads and kMaxWaitingScans, to be stopped after Stop and
+  // before this goes.
+  LogReader* logs = nullptr;
+  WorkerPool* scans = nullptr;
+  LogCallObserver log_observer = {};
 };
 
 class FleetHandlers {
@@ -48,8 +54,11 @@ class FleetHandlers {
   const std::vector<StreamMethod>& streams() const { return streams_; }
 
   // Once a second, from one thread: watchers get the fleet when it changed. Those who want the same share the work.
+  // Live tails and exports are looked after.
   void Tick() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Ends all watches: the hub is stopping.
+  // Log lines were stored: live tails look. From the log writer's thread; does not block.
+  void LogsStored() { logs_.Stored(); }
+  // Ends all streams: the hub is stopping.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -84,6 +93,7 @@ class FleetHandlers {
 
   const FleetHandlersDeps deps_;
   const HistoryCalls history_;
+  LogCalls logs_;
   std::vector<UnaryMethod> unary_;
   std::vector<StreamMethod> streams_;
 

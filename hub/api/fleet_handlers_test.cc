@@ -40,6 +40,9 @@ TEST_F(FleetHandlersTest, EveryMethodAsksForItsRole) {
       {"ListDeploymentHistory", ROLE_VIEWER},
       {"GetFleetAt", ROLE_VIEWER},
       {"GetAvailability", ROLE_VIEWER},
+      {"QueryLogs", ROLE_VIEWER},
+      {"GetLogVolume", ROLE_VIEWER},
+      {"ListLogResources", ROLE_VIEWER},
       {"CreateTarget", ROLE_OPERATOR},
       {"UpdateTarget", ROLE_OPERATOR},
       {"ReconnectTarget", ROLE_OPERATOR},
@@ -77,16 +80,20 @@ TEST_F(FleetHandlersTest, CustomersTokensNeitherSeeNorTouchOthers) {
 
   for (const UnaryMethod& method : handlers_->unary()) {
     const auto* descriptor = method.request_prototype->GetDescriptor();
-    // Whatever names a target, deployment or token is asked for the other customer's, by id and by name.
+    // Whatever names a target, deployment or token is asked for the other customer's, by id and by name; questions
+    // about logs name it in their selection.
+    const auto* selection = descriptor->FindFieldByName("selection");
     for (const auto& [field, references] : std::map<std::string, std::vector<std::string>>{
              {"target", {other.target_id(), "globex-host"}},
              {"deployment", {other_deployment, "globex-shop", "globex-host/globex-shop"}},
              {"token", {"globex-token", tokens_->List().front().id}}}) {
-      const auto* named = descriptor->FindFieldByName(field);
+      const auto* named = (selection != nullptr ? selection->message_type() : descriptor)->FindFieldByName(field);
       if (named == nullptr) continue;
       for (const std::string& reference : references) {
         std::unique_ptr<Message> request(method.request_prototype->New());
-        request->GetReflection()->SetString(request.get(), named, reference);
+        Message* holder = request.get();
+        if (selection != nullptr) holder = request->GetReflection()->MutableMessage(holder, selection);
+        holder->GetReflection()->SetString(holder, named, reference);
         const auto answer = CallAny(method, acme, *request);
         EXPECT_TRUE(absl::IsNotFound(answer.status())) << method.name << " " << reference << ": " << answer.status();
       }

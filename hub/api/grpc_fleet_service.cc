@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <map>
 #include <string>
 #include <utility>
@@ -17,7 +18,8 @@ namespace {
 
 using namespace fleet::v1;  // NOLINT(google-build-using-namespace): this file is about these messages
 
-// Messages that wait for a slow reader; a watcher gets the newest state later anyway.
+// Messages that wait for a slow reader: a watcher gets the newest state later anyway, and who sends lines waits until
+// they have gone out.
 constexpr std::size_t kMaxQueuedMessages = 8;
 
 grpc::Status ToGrpc(const absl::Status& status) {
@@ -42,16 +44,23 @@ absl::Status Busy() {
   return MakeError(absl::StatusCode::kResourceExhausted, "HUB_BUSY", "too many requests at once; try again");
 }
 
-using WatchStream = grpc::ServerWriteReactor<WatchFleetResponse>;
-
+template <typename Response>
 class GrpcStreamSink : public StreamSink {
  public:
-  explicit GrpcStreamSink(WatchStream* reactor) : queue_(reactor, kMaxQueuedMessages) {}
+  using Reactor = grpc::ServerWriteReactor<Response>;
+  GrpcStreamSink(Reactor* reactor, grpc::CallbackServerContext* context)
+      : queue_(reactor, kMaxQueuedMessages), context_(context) {}
 
   bool Write(const google::protobuf::Message& message) override {
-    return !queue_.ending() && queue_.Push(static_cast<const WatchFleetResponse&>(message));
+    return !queue_.ending() && queue_.Push(static_cast<const Response&>(message));
   }
-  void Finish(const absl::Status& status) override { queue_.Finish(ToGrpc(status)); }
+  void OnWritable(std::function<void()> callback) override { queue_.OnEmpty(std::move(callback)); }
+  void Finish(const absl::Status& status) override {
+    if (finished_.exchange(true)) return;
+    // The context lives as long as the reactor.
+    queue_.StartUnlessFinished([&](Reactor*) { AttachReason(context_, status); });
+    queue_.Finish(ToGrpc(status));
+  }
   void OnCancelled(std::function<void()> callback) override {
     {
       MutexLock lock(&mutex_);
@@ -78,17 +87,21 @@ class GrpcStreamSink : public StreamSink {
   void Detach() { queue_.Detach(); }
 
  private:
-  GrpcWriteQueue<WatchStream, WatchFleetResponse> queue_;
+  GrpcWriteQueue<Reactor, Response> queue_;
+  grpc::CallbackServerContext* const context_;
+  std::atomic<bool> finished_{false};
   mutable Mutex mutex_;
   std::function<void()> on_cancelled_ ABSL_GUARDED_BY(mutex_);
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // Deletes itself in OnDone, the last reaction.
-class WatchReactor : public WatchStream {
+template <typename Response>
+class StreamReactor : public grpc::ServerWriteReactor<Response> {
  public:
-  WatchReactor() : sink_(std::make_shared<GrpcStreamSink>(this)) {}
-  const std::shared_ptr<GrpcStreamSink>& sink() const { return sink_; }
+  explicit StreamReactor(grpc::CallbackServerContext* context)
+      : sink_(std::make_shared<GrpcStreamSink<Response>>(this, context)) {}
+  const std::shared_ptr<GrpcStreamSink<Response>>& sink() const { return sink_; }
 
   void OnWriteDone(bool ok) override { sink_->OnWriteDone(ok); }
   void OnCancel() override { sink_->Cancel(); }
@@ -98,13 +111,14 @@ class WatchReactor : public WatchStream {
   }
 
  private:
-  const std::shared_ptr<GrpcStreamSink> sink_;
+  const std::shared_ptr<GrpcStreamSink<Response>> sink_;
 };
 
 class GrpcFleetService : public FleetService::CallbackService {
  public:
   explicit GrpcFleetService(GrpcFleetServiceOptions options) : options_(std::move(options)) {
     for (const UnaryMethod& method : options_.handlers->unary()) unary_[method.name] = &method;
+    for (const StreamMethod& method : options_.handlers->streams()) streams_[method.name] = &method;
   }
 
 #define MUSTER_UNARY(Method)                                                                             \
@@ -128,6 +142,9 @@ class GrpcFleetService : public FleetService::CallbackService {
   MUSTER_UNARY(ListDeploymentHistory)
   MUSTER_UNARY(GetFleetAt)
   MUSTER_UNARY(GetAvailability)
+  MUSTER_UNARY(QueryLogs)
+  MUSTER_UNARY(GetLogVolume)
+  MUSTER_UNARY(ListLogResources)
   MUSTER_UNARY(CreateToken)
   MUSTER_UNARY(ListTokens)
   MUSTER_UNARY(RevokeToken)
@@ -135,17 +152,15 @@ class GrpcFleetService : public FleetService::CallbackService {
   MUSTER_UNARY(VerifyAuditLog)
 #undef MUSTER_UNARY
 
-  WatchStream* WatchFleet(grpc::CallbackServerContext* context, const WatchFleetRequest* request) override {
-    auto* reactor = new WatchReactor;
-    std::shared_ptr<GrpcStreamSink> sink = reactor->sink();
-    const bool taken = options_.workers->TrySubmit([this, sink, token = BearerToken(*context), copy = *request] {
-      const auto caller = options_.authenticator->Authenticate(token);
-      if (!caller.ok()) return sink->Finish(caller.status());
-      options_.handlers->streams().front().start(*caller, copy, sink);
-    });
-    if (!taken) sink->Finish(Busy());
-    return reactor;
+#define MUSTER_STREAM(Method)                                                                   \
+  grpc::ServerWriteReactor<Method##Response>* Method(grpc::CallbackServerContext* context,      \
+                                                     const Method##Request* request) override { \
+    return Open<Method##Response>(#Method, context, *request);                                  \
   }
+  MUSTER_STREAM(WatchFleet)
+  MUSTER_STREAM(TailLogs)
+  MUSTER_STREAM(ExportLogs)
+#undef MUSTER_STREAM
 
  private:
   grpc::ServerUnaryReactor* Call(const char* name, grpc::CallbackServerContext* context,
@@ -173,8 +188,23 @@ class GrpcFleetService : public FleetService::CallbackService {
     return reactor;
   }
 
+  template <typename Response, typename Request>
+  grpc::ServerWriteReactor<Response>* Open(const char* name, grpc::CallbackServerContext* context,
+                                           const Request& request) {
+    auto* reactor = new StreamReactor<Response>(context);
+    std::shared_ptr<GrpcStreamSink<Response>> sink = reactor->sink();
+    const bool taken = options_.workers->TrySubmit([this, name, sink, token = BearerToken(*context), copy = request] {
+      const auto caller = options_.authenticator->Authenticate(token);
+      if (!caller.ok()) return sink->Finish(caller.status());
+      streams_.at(name)->start(*caller, copy, sink);
+    });
+    if (!taken) sink->Finish(Busy());
+    return reactor;
+  }
+
   const GrpcFleetServiceOptions options_;
   std::map<std::string, const UnaryMethod*, std::less<>> unary_;
+  std::map<std::string, const StreamMethod*, std::less<>> streams_;
 };
 
 }  // namespace

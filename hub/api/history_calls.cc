@@ -95,6 +95,24 @@ absl::StatusOr<HistorySubject> HistoryCalls::FindDeployment(HistoryReader& reade
                         .ended = {}};
 }
 
+absl::StatusOr<HistorySubject> HistoryCalls::FindTarget(const Caller& caller, const std::string& reference) const {
+  absl::StatusOr<HistorySubject> found;
+  RETURN_IF_ERROR(Read(clock_->Now(), [&](HistoryReader& reader) {
+    found = FindTarget(reader, caller, reference);
+    return found.status();
+  }));
+  return found;
+}
+
+absl::StatusOr<HistorySubject> HistoryCalls::FindDeployment(const Caller& caller, const std::string& reference) const {
+  absl::StatusOr<HistorySubject> found;
+  RETURN_IF_ERROR(Read(clock_->Now(), [&](HistoryReader& reader) {
+    found = FindDeployment(reader, caller, reference);
+    return found.status();
+  }));
+  return found;
+}
+
 absl::StatusOr<ListTargetHistoryResponse> HistoryCalls::ListTarget(const Caller& caller,
                                                                    const ListTargetHistoryRequest& request,
                                                                    const Page& page) const {

@@ -36,6 +36,10 @@ class HistoryCalls {
   absl::StatusOr<fleet::v1::GetAvailabilityResponse> GetAvailability(
       const Caller& caller, const fleet::v1::GetAvailabilityRequest& request) const;
 
+  // By id or by name, also what was archived or deleted; other customers' are not found.
+  absl::StatusOr<HistorySubject> FindTarget(const Caller& caller, const std::string& reference) const;
+  absl::StatusOr<HistorySubject> FindDeployment(const Caller& caller, const std::string& reference) const;
+
  private:
   absl::Status Read(absl::Time now, const std::function<absl::Status(HistoryReader&)>& query) const;
   // The fleet knows what is there, the store also what was.

@@ -24,6 +24,7 @@ class AnswerResponder : public HttpResponder {
     answer_->StartStream(std::move(head), std::move(on_gone));
   }
   StreamWrite Write(std::string_view chunk) override { return answer_->Write(chunk); }
+  void OnWritable(std::function<void()> callback) override { answer_->OnWritable(std::move(callback)); }
   void End(std::string_view last) override { answer_->End(last); }
 
  private:
@@ -53,7 +54,7 @@ void Answer::StartStream(HttpResponse head, std::function<void()> on_gone) {
     if (state_ != State::kOpen) return;
     state_ = State::kStreaming;
     if (sink_ != nullptr) {
-      on_gone_ = std::move(on_gone);
+      callbacks_.on_gone = std::move(on_gone);
       sink_->PostStreamStart(std::move(head));
       return;
     }
@@ -73,12 +74,24 @@ StreamWrite Answer::Write(std::string_view chunk) {
   return StreamWrite::kTaken;
 }
 
+void Answer::OnWritable(std::function<void()> callback) {
+  {
+    MutexLock lock(&mutex_);
+    if (state_ != State::kStreaming || sink_ == nullptr) return;
+    if (unsent_ > 0) {
+      callbacks_.on_writable.swap(callback);
+      return;
+    }
+  }
+  callback();
+}
+
 void Answer::End(std::string_view last) {
-  std::function<void()> dropped;  // destroyed without the lock: it may hold the last reference to somebody
+  Callbacks dropped;
   MutexLock lock(&mutex_);
   if (state_ != State::kStreaming) return;
   state_ = State::kDone;
-  dropped.swap(on_gone_);
+  dropped = TakeCallbacks();
   if (sink_ == nullptr) return;
   if (!last.empty()) sink_->PostStreamChunk(std::string(last));
   sink_->PostStreamEnd();
@@ -86,13 +99,13 @@ void Answer::End(std::string_view last) {
 
 void Answer::Abandon() {
   bool unanswered = false;
-  std::function<void()> dropped;
+  Callbacks dropped;
   {
     MutexLock lock(&mutex_);
     unanswered = state_ == State::kOpen;
     if (state_ == State::kStreaming) {
       state_ = State::kDone;
-      dropped.swap(on_gone_);
+      dropped = TakeCallbacks();
       if (sink_ != nullptr) sink_->PostStreamAbort();
     }
   }
@@ -102,18 +115,23 @@ void Answer::Abandon() {
 }
 
 void Answer::Written(std::size_t bytes) {
-  MutexLock lock(&mutex_);
-  unsent_ -= std::min(bytes, unsent_);
+  std::function<void()> on_writable;
+  {
+    MutexLock lock(&mutex_);
+    unsent_ -= std::min(bytes, unsent_);
+    if (unsent_ == 0) on_writable.swap(callbacks_.on_writable);
+  }
+  if (on_writable) on_writable();
 }
 
 void Answer::Detach() {
-  std::function<void()> on_gone;
+  Callbacks callbacks;
   {
     MutexLock lock(&mutex_);
     sink_ = nullptr;
-    on_gone.swap(on_gone_);
+    callbacks = TakeCallbacks();
   }
-  if (on_gone) on_gone();
+  if (callbacks.on_gone) callbacks.on_gone();
 }
 
 std::unique_ptr<HttpResponder> MakeResponder(std::shared_ptr<Answer> answer) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/mutex.h"
 #include "hub/http/http.h"
@@ -36,6 +37,7 @@ class Answer {
   void Send(HttpResponse response);
   void StartStream(HttpResponse head, std::function<void()> on_gone);
   StreamWrite Write(std::string_view chunk);
+  void OnWritable(std::function<void()> callback);
   void End(std::string_view last);
   void Abandon();
 
@@ -46,6 +48,13 @@ class Answer {
 
  private:
   enum class State { kOpen, kStreaming, kDone };
+  // Destroyed without the lock: they may hold the last reference to somebody.
+  struct Callbacks {
+    std::function<void()> on_gone;
+    // All that was written has gone out.
+    std::function<void()> on_writable;
+  };
+  Callbacks TakeCallbacks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return std::exchange(callbacks_, {}); }
 
   const std::size_t max_stream_buffer_;
   const bool gzip_;
@@ -53,7 +62,7 @@ class Answer {
   AnswerSink* sink_ ABSL_GUARDED_BY(mutex_);
   State state_ ABSL_GUARDED_BY(mutex_) = State::kOpen;
   std::size_t unsent_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::function<void()> on_gone_ ABSL_GUARDED_BY(mutex_);
+  Callbacks callbacks_ ABSL_GUARDED_BY(mutex_);
 };
 
 // A responder for `answer`; destroyed early it abandons the answer.

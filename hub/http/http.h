@@ -61,6 +61,9 @@ class HttpResponder {
   // gone or the server stops before End; at once when that has already happened.
   virtual void StartStream(HttpResponse head, std::function<void()> on_gone) = 0;
   virtual StreamWrite Write(std::string_view chunk) = 0;
+  // `callback` runs once, on a thread of the server or at once, when all that was written has gone out; never when the
+  // client has gone or after End. A later one takes its place. It must be short.
+  virtual void OnWritable(std::function<void()> callback) = 0;
   // `last` is always taken, whatever is unsent: how a stream ended must reach a slow client too.
   virtual void End(std::string_view last) = 0;
   void End() { End({}); }

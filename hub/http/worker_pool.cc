@@ -13,11 +13,21 @@ WorkerPool::~WorkerPool() { Stop(); }
 bool WorkerPool::TrySubmit(std::function<void()> work) {
   {
     MutexLock lock(&mutex_);
-    if (stopping_ || queue_.size() >= max_queue_) return false;
-    queue_.push_back(std::move(work));
+    if (stopping_ || waiting_ >= max_queue_) return false;
+    ++waiting_;
+    queue_.push_back({.run = std::move(work), .is_counted = true});
   }
   wake_.NotifyOne();
   return true;
+}
+
+void WorkerPool::Submit(std::function<void()> work) {
+  {
+    MutexLock lock(&mutex_);
+    if (stopping_) return;
+    queue_.push_back({.run = std::move(work), .is_counted = false});
+  }
+  wake_.NotifyOne();
 }
 
 void WorkerPool::Stop() {
@@ -33,15 +43,16 @@ void WorkerPool::Stop() {
 
 void WorkerPool::Run() {
   for (;;) {
-    std::function<void()> work;
+    Work work;
     {
       MutexLock lock(&mutex_);
       while (queue_.empty() && !stopping_) wake_.Wait(&mutex_);
       if (queue_.empty()) return;
       work = std::move(queue_.front());
       queue_.pop_front();
+      if (work.is_counted) --waiting_;
     }
-    work();
+    work.run();
   }
 }
 

@@ -26,16 +26,25 @@ class WorkerPool {
 
   // False, and `work` is not run, when the queue is full or the pool is stopping.
   [[nodiscard]] bool TrySubmit(std::function<void()> work);
+  // Taken unless the pool is stopping, and not counted as waiting: for work that is bounded elsewhere, as the steps of
+  // streams are by the number of streams.
+  void Submit(std::function<void()> work);
   // No more work is taken; what is queued still runs. Blocks until the threads are done.
   void Stop();
 
  private:
+  struct Work {
+    std::function<void()> run;
+    bool is_counted = false;
+  };
   void Run();
 
   const std::size_t max_queue_;
   Mutex mutex_;
   CondVar wake_;
-  std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Work> queue_ ABSL_GUARDED_BY(mutex_);
+  // Of the queue, those that TrySubmit took.
+  std::size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

@@ -88,10 +88,11 @@ void LogScanner::ReportDamage(const std::vector<DamagedUnit>& units) {
   for (const DamagedUnit& unit : units) {
     {
       MutexLock lock(&mutex_);
-      if (reported_.size() >= kMaxReported || !reported_.insert(unit.first_line).second) continue;
+      if (reported_.size() >= kMaxReported || !reported_.insert(unit.key.first_line).second) continue;
     }
     log::Error("logs.db: the {} that begins with line {} is damaged and is left out of answers: {}",
-               unit.is_tail ? "row" : "chunk", unit.first_line, unit.why);
+               unit.is_tail ? "row" : "chunk", unit.key.first_line, unit.why);
+    if (!unit.is_tail) store_->NoteDamaged(unit.key);
   }
 }
 

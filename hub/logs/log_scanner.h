@@ -150,28 +150,43 @@ struct LogFollow {
   std::int64_t reached = 0;
 };
 
+// What the API asks. Thread-safe; calls block.
+class LogReader {
+ public:
+  virtual ~LogReader() = default;
+
+  virtual absl::StatusOr<LogPage> ReadPage(const LogSelection& selection, const LogPageRequest& request) = 0;
+  // `parts` equal parts of the selection's window; where that is open, from the first to the last line there is.
+  virtual absl::StatusOr<LogVolume> ReadVolume(const LogSelection& selection, int parts, const ScanLimits& limits) = 0;
+  virtual absl::StatusOr<std::vector<LogResourceInfo>> ListResources(std::string_view target_id,
+                                                                     std::string_view deployment_id) = 0;
+
+  // The number of the last line that is stored; 0: none.
+  virtual absl::StatusOr<std::int64_t> LastNumber() = 0;
+  // Lines whose numbers are in (after, up_to], until there are `max_lines`; gaps as far as they came meanwhile.
+  virtual absl::StatusOr<LogFollow> ReadBehind(const LogSelection& selection, std::int64_t after, std::int64_t up_to,
+                                               std::size_t max_lines) = 0;
+  // Drawn once for a logs.db: numbers are comparable within it.
+  virtual absl::StatusOr<std::string> LogEpoch() = 0;
+};
+
 class ScanView;
 class UnitReader;
 struct DamagedUnit;
 
-class LogScanner {
+class LogScanner : public LogReader {
  public:
   // Both outlive the scanner.
   LogScanner(LogStore* store, const Clock* clock) : store_(store), clock_(clock) {}
 
-  absl::StatusOr<LogPage> ReadPage(const LogSelection& selection, const LogPageRequest& request);
-  // `parts` equal parts of the selection's window; where that is open, from the first to the last line there is.
-  absl::StatusOr<LogVolume> ReadVolume(const LogSelection& selection, int parts, const ScanLimits& limits);
+  absl::StatusOr<LogPage> ReadPage(const LogSelection& selection, const LogPageRequest& request) override;
+  absl::StatusOr<LogVolume> ReadVolume(const LogSelection& selection, int parts, const ScanLimits& limits) override;
   absl::StatusOr<std::vector<LogResourceInfo>> ListResources(std::string_view target_id,
-                                                             std::string_view deployment_id);
-
-  // The number of the last line that is stored; 0: none.
-  absl::StatusOr<std::int64_t> LastNumber();
-  // Lines whose numbers are in (after, up_to], until there are `max_lines`; gaps as far as they came meanwhile.
+                                                             std::string_view deployment_id) override;
+  absl::StatusOr<std::int64_t> LastNumber() override;
   absl::StatusOr<LogFollow> ReadBehind(const LogSelection& selection, std::int64_t after, std::int64_t up_to,
-                                       std::size_t max_lines);
-  // Drawn once for a logs.db: numbers are comparable within it.
-  absl::StatusOr<std::string> LogEpoch();
+                                       std::size_t max_lines) override;
+  absl::StatusOr<std::string> LogEpoch() override;
 
  private:
   // Within one read transaction; what was found damaged is reported behind it.

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "common/sqlite/database.h"
 #include "hub/logs/chunk_reader.h"
+#include "hub/logs/old_chunks.h"
 #include "hub/logs/scan_plan.h"
 #include "hub/logs/zstd_codec.h"
 
@@ -23,7 +24,8 @@ namespace muster::hub {
 inline bool IsDamage(const absl::Status& status) { return absl::IsDataLoss(status); }
 
 struct DamagedUnit {
-  std::int64_t first_line = 0;
+  ChunkKey key;
+  // A row of the tail: the merger finds it, too, and makes it a damaged chunk.
   bool is_tail = false;
   std::string why;
 };

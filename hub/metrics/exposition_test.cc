@@ -279,6 +279,8 @@ TEST(Exposition, KnownCountersStartAtZero) {
   EXPECT_EQ(Value(page, "distr_hub_sessions_refused_total", {{"reason", "BAD_SECRET"}}), 0);
   EXPECT_EQ(Value(page, "distr_hub_connect_requests_total", {{"result", "expired"}}), 0);
   EXPECT_EQ(Value(page, "distr_hub_heartbeats_total"), 0);
+  EXPECT_EQ(Value(page, "distr_hub_log_scans_total", {{"end", "time"}}), 0);
+  EXPECT_EQ(Value(page, "distr_hub_log_tails"), 0);
   EXPECT_EQ(Value(page, "distr_hub_api_requests_total",
                   {{"protocol", "connect"}, {"method", "ListTargets"}, {"code", "not_found"}}),
             1);

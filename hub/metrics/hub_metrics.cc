@@ -2,6 +2,7 @@
 
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
+#include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
@@ -15,6 +16,7 @@ namespace {
 
 using prometheus::Counter;
 using prometheus::Family;
+using prometheus::Gauge;
 using prometheus::Histogram;
 
 // From a group commit on a fast disk (0.2 ms) to one that somebody notices.
@@ -81,6 +83,13 @@ struct HubMetrics::Families {
       MakeCounter(registry, "distr_hub_audit_entries_total", "Audit entries written since the hub started.").Add({});
   Family<Counter>& connect_redeemed =
       MakeCounter(registry, "distr_hub_connect_requests_total", "Fetches of the install script, by result.");
+  Family<Counter>& log_scans = MakeCounter(registry, "distr_hub_log_scans_total",
+                                           "Pages and volumes of log lines that were read, by their end.");
+  Histogram& log_scan = MakeHistogram(registry, "distr_hub_log_scan_seconds", "Time to read one of them.");
+  Counter& log_scanned_bytes =
+      MakeCounter(registry, "distr_hub_log_scanned_bytes_total", "Text of log lines that scans looked at.").Add({});
+  Gauge& log_tails =
+      prometheus::BuildGauge().Name("distr_hub_log_tails").Help("Live tails that are open.").Register(registry).Add({});
   Histogram& scrape =
       MakeHistogram(registry, "distr_hub_scrape_seconds", "Time to collect and write this page, without the network.");
 
@@ -99,6 +108,7 @@ struct HubMetrics::Families {
       connect_redeemed.Add({{"result", result}});
     }
     for (const char* reason : {"age", "size", "volume"}) log_pruned.Add({{"reason", reason}});
+    for (const char* end : {"all", "page", "bytes", "time", "error"}) log_scans.Add({{"end", end}});
     for (const char* protocol : {"grpc", "connect"}) api_seconds.Add({{"protocol", protocol}}, kFast);
   }
 };
@@ -166,6 +176,14 @@ void HubMetrics::ApiMethod(std::string_view protocol, std::string_view method) {
 }
 
 void HubMetrics::AuditEntry() { families_->audit_entries.Increment(); }
+
+void HubMetrics::LogScanned(std::string_view end, absl::Duration took, std::int64_t bytes) {
+  families_->log_scans.Add({{"end", std::string(end)}}).Increment();
+  families_->log_scan.Observe(absl::ToDoubleSeconds(took));
+  families_->log_scanned_bytes.Increment(static_cast<double>(bytes));
+}
+
+void HubMetrics::LogTails(std::size_t open) { families_->log_tails.Set(static_cast<double>(open)); }
 
 void HubMetrics::ConnectRedeemed(std::string_view result) {
   families_->connect_redeemed.Add({{"result", std::string(result)}}).Increment();

@@ -59,6 +59,12 @@ class HubMetrics {
   void ApiMethod(std::string_view protocol, std::string_view method);
   void AuditEntry();
 
+  // ---- logs
+  // A page or a volume of log lines was read. `end`: "all", "page", "bytes", "time", "error".
+  void LogScanned(std::string_view end, absl::Duration took, std::int64_t bytes);
+  // So many live tails are open.
+  void LogTails(std::size_t open);
+
   // ---- connect command: "ok", "used", "expired", "unknown", "limited", "failed"
   void ConnectRedeemed(std::string_view result);
   void Scrape(absl::Duration took);

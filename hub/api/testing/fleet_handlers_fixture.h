@@ -7,9 +7,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/status.h"
@@ -17,6 +19,7 @@
 #include "common/testing/temp_dir.h"
 #include "common/time_format.h"
 #include "hub/api/fleet_handlers.h"
+#include "hub/logs/testing/fake_log_reader.h"
 #include "hub/store/reads.h"
 #include "hub/testing/fakes.h"
 
@@ -29,24 +32,49 @@ inline Caller CallerOf(Role role, const std::string& customer = "") {
   return {.token_id = "tok_test", .token_name = "tester", .role = role, .customer = customer};
 }
 
-class FakeStream : public StreamSink {
+// A client of a stream. Who looks at it sees to it that nobody writes meanwhile.
+template <typename Response>
+class FakeStreamOf : public StreamSink {
  public:
   bool Write(const Message& message) override {
-    if (!taking) return false;
-    written.push_back(static_cast<const WatchFleetResponse&>(message));
+    if (!taking || gone || ended || unsent >= room) return false;
+    written.push_back(static_cast<const Response&>(message));
+    if (!reading) ++unsent;
     return true;
+  }
+  void OnWritable(std::function<void()> callback) override {
+    if (gone || ended) return;
+    if (unsent == 0 && taking) return callback();
+    on_writable = std::move(callback);
   }
   void Finish(const absl::Status& status) override {
     if (!ended) ended = status;
   }
-  void OnCancelled(std::function<void()> /*callback*/) override {}
+  void OnCancelled(std::function<void()> callback) override { on_cancelled = std::move(callback); }
   bool cancelled() const override { return gone; }
+
+  // All that was taken has gone out.
+  void Drain() {
+    unsent = 0;
+    if (const auto callback = std::exchange(on_writable, nullptr)) callback();
+  }
+  void GoAway() {
+    gone = true;
+    if (const auto callback = std::exchange(on_cancelled, nullptr)) callback();
+  }
 
   bool taking = true;
   bool gone = false;
-  std::vector<WatchFleetResponse> written;
+  // False: what is taken stays unsent until Drain, and no more than `room` messages are taken.
+  bool reading = true;
+  std::size_t room = 2;
+  std::size_t unsent = 0;
+  std::vector<Response> written;
   std::optional<absl::Status> ended;
+  std::function<void()> on_writable;
+  std::function<void()> on_cancelled;
 };
+using FakeStream = FakeStreamOf<WatchFleetResponse>;
 
 class FleetHandlersTest : public ::testing::Test {
  protected:
@@ -58,18 +86,27 @@ class FleetHandlersTest : public ::testing::Test {
     fleet_ = std::make_unique<Fleet>("vendor", std::vector<StoredTarget>{}, history_.get(), clock_.Read());
     admin_ = std::make_unique<TargetAdmin>(store_.get(), fleet_.get(), &clock_);
     tokens_ = std::make_unique<TokenStore>(store_.get(), &clock_, std::vector<StoredToken>{});
-    handlers_ = std::make_unique<FleetHandlers>(
-        FleetHandlersDeps{.fleet = fleet_.get(),
-                          .admin = admin_.get(),
-                          .tokens = tokens_.get(),
-                          .store = store_.get(),
-                          .clock = &clock_,
-                          .started = clock_.Now(),
-                          .public_url = "https://hub.test:8080",
-                          .connect_command = [](const Secret& code) { return "connect with " + code.Reveal(); },
-                          .log_fault = [this] { return log_fault_; }});
+    handlers_ = std::make_unique<FleetHandlers>(FleetHandlersDeps{
+        .fleet = fleet_.get(),
+        .admin = admin_.get(),
+        .tokens = tokens_.get(),
+        .store = store_.get(),
+        .clock = &clock_,
+        .started = clock_.Now(),
+        .public_url = "https://hub.test:8080",
+        .connect_command = [](const Secret& code) { return "connect with " + code.Reveal(); },
+        .log_fault = [this] { return log_fault_; },
+        .logs = &log_reader_,
+        .scans = &scans_,
+        .log_observer = {
+            .scanned = [this](std::string_view end, absl::Duration, std::int64_t) { scan_ends_.emplace_back(end); },
+            .tails = [this](std::size_t open) { open_tails_ = open; }}});
   }
-  ~FleetHandlersTest() override { store_->writer().Stop(); }
+  ~FleetHandlersTest() override {
+    handlers_->Stop();
+    scans_.Stop();
+    store_->writer().Stop();
+  }
 
   const UnaryMethod& Method(const std::string& name) {
     for (const UnaryMethod& method : handlers_->unary()) {
@@ -88,6 +125,7 @@ class FleetHandlersTest : public ::testing::Test {
         result = status;
       }
     });
+    FinishScans();
     return result;
   }
   template <typename Response, typename Request>
@@ -127,6 +165,29 @@ class FleetHandlersTest : public ::testing::Test {
     Report(created.target_id(), {TestDeployment("compose/" + deployment, types::v1::DEPLOYMENT_STATUS_RUNNING)});
     return created;
   }
+  // Questions that wait are answered, and streams have nothing more to do. There is one thread for scans: behind the
+  // first barrier a step that was running has ended and its next one waits, behind the second that has asked the
+  // reader.
+  void FinishScans() {
+    for (int before = -1; before != log_reader_.calls();) {
+      before = log_reader_.calls();
+      for (int i = 0; i < 2; ++i) {
+        std::promise<void> reached;
+        scans_.Submit([&] { reached.set_value(); });
+        reached.get_future().wait();
+      }
+    }
+  }
+  template <typename Response, typename Request>
+  std::shared_ptr<FakeStreamOf<Response>> Open(const std::string& name, const Request& request, const Caller& caller,
+                                               std::shared_ptr<FakeStreamOf<Response>> stream = nullptr) {
+    if (stream == nullptr) stream = std::make_shared<FakeStreamOf<Response>>();
+    for (const StreamMethod& method : handlers_->streams()) {
+      if (method.name == name) method.start(caller, request, stream);
+    }
+    FinishScans();
+    return stream;
+  }
   std::shared_ptr<FakeStream> Watch(const Caller& caller) {
     auto stream = std::make_shared<FakeStream>();
     handlers_->streams().front().start(caller, WatchFleetRequest(), stream);
@@ -146,6 +207,10 @@ class FleetHandlersTest : public ::testing::Test {
   std::unique_ptr<TargetAdmin> admin_;
   std::unique_ptr<TokenStore> tokens_;
   absl::Status log_fault_;
+  FakeLogReader log_reader_;
+  std::vector<std::string> scan_ends_;
+  std::size_t open_tails_ = 0;
+  WorkerPool scans_{1, kMaxWaitingScans};
   std::unique_ptr<FleetHandlers> handlers_;
   std::map<std::string, Fleet::SessionKey> keys_;
   std::int64_t beats_ = 0;
