@@ -63,7 +63,7 @@ def texts(hub, deployment, **selection):
 def wait_line(hub, deployment, text, timeout=10):
     """The line that holds the text, once there is one."""
     def found():
-        page = hub.api("QueryLogs", selection={"deployment": deployment, "text": text}, page_size=1)
+        page = hub.api("QueryLogs", selection={"deployment": deployment, "text": text}, page_size=50)
         return [entry["line"] for entry in page.get("entries", []) if "line" in entry]
     return until(f"a line with {text!r} is stored", found, timeout)[0]
 
