@@ -4,6 +4,7 @@
 // start, its own apart from pages of programs and libraries: ask for one benchmark at a time with --benchmark_filter to
 // know whose it is.
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "agent/journal/journal.h"
 #include "common/testing/fake_clock.h"
@@ -115,6 +118,36 @@ void BM_Journal(benchmark::State& state) {
   Report(state, CpuSeconds() - before, records);
 }
 BENCHMARK(BM_Journal)->ArgName("replay")->Arg(0)->Arg(1)->UseRealTime();
+
+// The same records as lines of 20 containers, each with its position.
+void BM_JournalWithPositions(benchmark::State& state) {
+  constexpr std::int64_t kContainers = 20;
+  const TempDir dir;
+  FakeClock clock;
+  Journal journal(OptionsFor(dir), &clock);
+  journal.Flush();
+  std::int64_t records = 0;
+  const double before = CpuSeconds();
+  for (auto _ : state) {
+    std::vector<LogJournal::Lines> lines;
+    for (int i = 0; i < kRecordsPerCommit; ++i, ++records) {
+      LogPosition position{.container = fmt::format("{:064x}", records % kContainers * 7919),
+                           .stream = LogStream::kStdout,
+                           .time_ns = records,
+                           .count = 1,
+                           .size = 160,
+                           .open = {},
+                           .clock_us = 0,
+                           .boot_id = "01234567-89ab-cdef-0123-456789abcdef"};
+      lines.push_back({.record = LineRecord(clock.Now()), .position = std::move(position)});
+    }
+    if (!journal.AppendLines(lines)) return state.SkipWithError("no room");
+    journal.Flush();
+    clock.Advance(kCommitInterval);
+  }
+  Report(state, CpuSeconds() - before, records);
+}
+BENCHMARK(BM_JournalWithPositions)->UseRealTime();
 
 void Check(int code, sqlite3* database) {
   if (code == SQLITE_OK || code == SQLITE_DONE) return;
