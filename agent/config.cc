@@ -128,6 +128,7 @@ absl::StatusOr<std::vector<std::string>> ReadMaskFile(const std::string& path) {
                        fmt::format("at most {} expressions are taken", kMaxMaskExpressions));
   }
   std::vector<std::string> expressions;
+  expressions.reserve(lines.size());
   for (const MaskLine& line : lines) expressions.push_back(line.expression);
   const absl::Status all = Masker::Create(expressions).status();
   if (all.ok()) return expressions;

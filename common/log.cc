@@ -56,8 +56,9 @@ thread_local bool in_tap = false;
 void SetLevel(Level level) { Logger().set_level(ToSpdlog(level)); }
 
 void SetTap(Tap* tap) {
-  MutexLock lock(&Slot().mutex);
-  Slot().tap = tap;
+  TapSlot& slot = Slot();
+  MutexLock lock(&slot.mutex);
+  slot.tap = tap;
 }
 
 void Write(Level level, std::string_view message) {
@@ -67,8 +68,9 @@ void Write(Level level, std::string_view message) {
   if (in_tap) return;
   in_tap = true;
   {
-    MutexLock lock(&Slot().mutex);
-    if (Slot().tap != nullptr) Slot().tap->OnLine(level, text);
+    TapSlot& slot = Slot();
+    MutexLock lock(&slot.mutex);
+    if (slot.tap != nullptr) slot.tap->OnLine(level, text);
   }
   in_tap = false;
 }

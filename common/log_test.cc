@@ -65,6 +65,7 @@ TEST_F(LogTest, TapThatLogsIsNotGivenItsOwnLines) {
 
 TEST_F(LogTest, TapIsCalledByOneThreadAtATimeAndNotAfterItWasTakenOff) {
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([] {
       for (int i = 0; i < 100; ++i) Info("x");

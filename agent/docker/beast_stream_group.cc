@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
 #include <cerrno>
@@ -82,6 +83,7 @@ class BeastStreamGroup::Loop {
   void SetDue(Stream& stream, std::optional<Deadline> due);
   // What the agenda has for now.
   void DoDue();
+  void SetAlarm(Deadline at);
   void Connect(const StreamPtr& stream);
   void Send(const StreamPtr& stream);
   void AwaitReadable(const StreamPtr& stream);
@@ -105,6 +107,9 @@ class BeastStreamGroup::Loop {
   Id last_id_ = 0;
   // When which stream has to be looked at, besides what it reads.
   std::set<std::pair<Deadline, Id>> agenda_;
+  // Ends the wait for input. (io_context's own waits with an end wake up each second.)
+  asio::steady_timer alarm_{loop_};
+  std::optional<Deadline> alarm_at_;
   std::array<char, kReadBufferBytes> in_;
   // Bodies, without the chunks' heads: no more than was read.
   std::array<char, kReadBufferBytes> out_;
@@ -146,9 +151,9 @@ void BeastStreamGroup::Loop::Wait(absl::Duration wait, absl::FunctionRef<void(co
   const Deadline end = After(wait);
   visit_ = &visit;
   DoDue();
-  while (!has_happened_) {
-    const Deadline until = agenda_.empty() ? end : std::min(end, agenda_.begin()->first);
-    if (loop_.run_one_until(until) == 0 && SteadyClock::now() >= end) break;
+  while (!has_happened_ && SteadyClock::now() < end) {
+    SetAlarm(agenda_.empty() ? end : std::min(end, agenda_.begin()->first));
+    loop_.run_one();
     DoDue();
   }
   for (int i = 0; i < kMaxReadyPerWait && loop_.poll_one() > 0; ++i) {
@@ -183,6 +188,15 @@ void BeastStreamGroup::Loop::DoDue() {
       Connect(stream);
     }
   }
+}
+
+void BeastStreamGroup::Loop::SetAlarm(Deadline at) {
+  if (alarm_at_ == at) return;
+  alarm_at_ = at;
+  alarm_.expires_at(at);
+  alarm_.async_wait([this](error_code error) {
+    if (!error) alarm_at_.reset();
+  });
 }
 
 // By hand, because a unix socket connects at once or not at all: the one whose listener has no room must try again,

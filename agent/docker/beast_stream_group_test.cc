@@ -448,9 +448,9 @@ TEST_F(BeastStreamGroupTest, NothingRunsWhileNothingHappens) {
   rusage before{};
   rusage after{};
   getrusage(RUSAGE_THREAD, &before);
-  EXPECT_EQ(Wait(absl::Milliseconds(300)), 0);
+  EXPECT_EQ(Wait(absl::Milliseconds(1100)), 0);
   getrusage(RUSAGE_THREAD, &after);
-  EXPECT_LE(after.ru_nvcsw - before.ru_nvcsw, 3) << "times that the thread slept and was woken";
+  EXPECT_LE(after.ru_nvcsw - before.ru_nvcsw, 1) << "times that the thread slept and was woken";
 }
 
 TEST_F(BeastStreamGroupTest, MayGoWithEverythingUnderWay) {

@@ -12,7 +12,6 @@
 namespace muster::agent {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 class LogTapTest : public testing::Test {
@@ -105,6 +104,7 @@ TEST_F(LogTapTest, TakesTheProcessesOwnLogFromAllThreads) {
   tap_.SetWake(nullptr);
   log::SetTap(&tap_);
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([] {
       for (int i = 0; i < 50; ++i) log::Info("line {}", i);
