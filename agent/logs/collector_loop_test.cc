@@ -188,6 +188,19 @@ TEST_F(CollectorLoopTest, SwitchedOnBeforeContainersAreKnownIsNotFromTheFirstLin
   EXPECT_THAT(journal_.memory().off_keys, IsEmpty());
 }
 
+TEST_F(CollectorLoopTest, AClockThatIsSetBackBehindTheSwitchHidesNothing) {
+  Add("web");
+  StartAgent();
+  loop_->SetLogsOff({"compose/shop"});
+  Pass(absl::Seconds(1));
+  loop_->SetLogsOff({});
+  Pass(absl::Seconds(1));
+  clock_.StepWall(-absl::Hours(1));
+  Pass(absl::Seconds(1));
+  Write("web", "a");
+  EXPECT_THAT(Texts("web"), ElementsAre("<OFF 0>", "a"));
+}
+
 // A kill right after the switch must not collect what was off.
 TEST_F(CollectorLoopTest, TheJournalLearnsOfOnBehindTheMarker) {
   Add("web");
@@ -209,7 +222,7 @@ TEST_F(CollectorLoopTest, ForbiddenOnTheHostNoContainerIsRead) {
   Add("web");
   Write("web", "a");
   StartAgent(/*collects_containers=*/false);
-  own_log_.next = {.lines = {{.time = clock_.Now(), .level = LogLevel::kInfo, .text = "hello"}}};
+  own_log_.next.lines = {{.time = clock_.Now(), .level = LogLevel::kInfo, .text = "hello"}};
   loop_->SetLogsOff({"compose/shop"});
   EXPECT_THAT(Texts("web"), IsEmpty());
   EXPECT_THAT(Texts("muster-agent"), ElementsAre("hello"));

@@ -90,7 +90,7 @@ TEST_F(LogCollectorTest, WhatIsToldWakesTheThread) {
 
 TEST_F(LogCollectorTest, WhatWasReadIsAppendedAtTheEnd) {
   Start();
-  own_log_.next = {.lines = {{.time = clock_.Now(), .level = LogLevel::kInfo, .text = "hello"}}};
+  own_log_.next.lines = {{.time = clock_.Now(), .level = LogLevel::kInfo, .text = "hello"}};
   collector_->Wake();
   AwaitTurn(2);
   EXPECT_EQ(journal_.waiting(), 0U) << "its 200 ms are not over";
