@@ -46,8 +46,8 @@ TEST_F(CollectorLimitsTest, AFloodIsCountedExactlyInItsPlace) {
   Add("web");
   StartAgent();
   std::int64_t written = 0;
-  // 100,000 lines a second for 20 s.
-  for (int i = 0; i < 200; ++i) {
+  // 100,000 lines a second for 6 s.
+  for (int i = 0; i < 60; ++i) {
     for (int line = 0; line < 10'000; ++line) Write("web", std::to_string(written++));
     Pass(absl::Milliseconds(100));
     engine_.Rotate("web", 1000);
@@ -56,23 +56,23 @@ TEST_F(CollectorLimitsTest, AFloodIsCountedExactlyInItsPlace) {
   journal_.Commit();
   const Sums sums = Check("web");
   EXPECT_EQ(sums.kept + sums.counted, written);
-  EXPECT_GT(sums.kept, 20'000 + 20 * 500);
-  EXPECT_LT(sums.kept, 20'000 + 22 * 2000);
-  EXPECT_GE(sums.markers, 10);
-  EXPECT_LE(sums.markers, 22) << "at most one a second";
+  EXPECT_GT(sums.kept, 20'000 + 4 * 2000);
+  EXPECT_LT(sums.kept, 20'000 + 8 * 2000);
+  EXPECT_GE(sums.markers, 4);
+  EXPECT_LE(sums.markers, 8) << "at most one a second";
 }
 
 // The position must not pass what was refused before a marker tells it.
 TEST_F(CollectorLimitsTest, AKillBetweenRefusalAndMarkerLosesNoCount) {
   std::mt19937 random(20261121);
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 10; ++round) {
     const std::string id = fmt::format("c{}", round);
     containers_.clear();
     Add(id);
     StartAgent();
     std::int64_t written = 0;
-    for (int step = 0; step < 30; ++step) {
-      for (auto lines = random() % 4000; lines > 0; --lines) Write(id, std::to_string(written++));
+    for (int step = 0; step < 20; ++step) {
+      for (auto lines = random() % 3000; lines > 0; --lines) Write(id, std::to_string(written++));
       Pass(absl::Milliseconds(random() % 700));
       if (random() % 6 != 0) continue;
       journal_.Commit(random() % 20);
