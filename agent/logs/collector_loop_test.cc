@@ -8,11 +8,9 @@
 namespace muster::agent {
 namespace {
 
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using ::testing::StartsWith;
 
 class CollectorLoopTest : public LoopTest {};
 
@@ -57,54 +55,6 @@ TEST_F(CollectorLoopTest, AnOlderContainerGivesItsLastThousandLines) {
   const std::vector<std::string> texts = Texts("web");
   ASSERT_THAT(texts, SizeIs(1000));
   EXPECT_EQ(texts.front(), "500");
-}
-
-TEST_F(CollectorLoopTest, ARestartGoesOnBehindWhatWasCommitted) {
-  Add("web");
-  Write("web", "a");
-  Write("web", "b", LogStream::kStderr);
-  StartAgent();
-  EXPECT_THAT(Texts("web"), ElementsAre("a", "b"));
-  Write("web", "c");
-  Pass(absl::Seconds(1));
-  KillAgent();
-  StartAgent();
-  Write("web", "d");
-  EXPECT_THAT(Texts("web"), ElementsAre("a", "b", "c", "d"));
-  Write("web", "e");
-  loop_->Turn();
-  loop_->Finish();
-  journal_.Commit();
-  EXPECT_THAT(TextsOf(journal_.records(), "web"), ElementsAre("a", "b", "c", "d", "e")) << "what was read is appended";
-}
-
-TEST_F(CollectorLoopTest, LostPositionsBeginBehindTheNewestRecord) {
-  Add("web", absl::Minutes(5));
-  Write("web", "a");
-  clock_.Advance(absl::Seconds(10));
-  journal_.memory().lost_since = clock_.Now();
-  clock_.Advance(absl::Seconds(10));
-  Write("web", "b");
-  Add("young");
-  Write("young", "c");
-  StartAgent();
-  EXPECT_THAT(Texts("web"), ElementsAre("<DAMAGED 0>", "b"));
-  EXPECT_THAT(Texts("young"), ElementsAre("c"));
-  KillAgent();
-  StartAgent();
-  EXPECT_THAT(Texts("web"), ElementsAre("<DAMAGED 0>", "b")) << "said once";
-}
-
-TEST_F(CollectorLoopTest, AnUnreadablePositionLosesNothingThatIsLater) {
-  Add("web");
-  Write("web", "a");
-  StartAgent();
-  EXPECT_THAT(Texts("web"), ElementsAre("a"));
-  journal_.positions().at("web").open = "garbage";
-  Write("web", "b");
-  KillAgent();
-  StartAgent();
-  EXPECT_THAT(Texts("web"), ElementsAre("a", "<DAMAGED 0>", "b"));
 }
 
 // ---- switching
@@ -170,11 +120,7 @@ TEST_F(CollectorLoopTest, SwitchedOnBeforeContainersAreKnownIsNotFromTheFirstLin
   journal_.memory().off_keys = {"compose/shop"};
   Write("web", "while it was off");
   const std::vector<LogContainer> containers = std::exchange(containers_, {});
-  loop_ = nullptr;
-  StartAgent();
-  loop_ = std::make_unique<CollectorLoop>(
-      CollectorOptions{.collects_containers = true, .boot_id = "boot-1", .uniform = [] { return 0.5; }}, &clock_,
-      engine_.Connect(), &masker_, &journal_, &own_log_);
+  StartAgent(/*collects_containers=*/true, /*knows_containers=*/false);
   clock_.Advance(absl::Seconds(5));
   loop_->SetLogsOff({});
   Pass(absl::Seconds(1));
@@ -260,86 +206,6 @@ TEST_F(CollectorLoopTest, AHangingStreamIsFoundByTheSilentCheck) {
   EXPECT_THAT(Texts("web"), ElementsAre("a"));
   Pass(absl::Seconds(60));
   EXPECT_THAT(Texts("web"), ElementsAre("a", "b"));
-}
-
-TEST_F(CollectorLoopTest, RotatedAwayIsAMarkerInPlace) {
-  Add("web");
-  Write("web", "a");
-  StartAgent();
-  EXPECT_THAT(Texts("web"), ElementsAre("a"));
-  KillAgent();
-  Write("web", "b");
-  Write("web", "c");
-  engine_.Rotate("web", 1);
-  StartAgent();
-  EXPECT_THAT(Texts("web"), ElementsAre("a", "<ROTATED 0>", "c"));
-}
-
-TEST_F(CollectorLoopTest, TruncatedToNothingIsAMarkerInFrontOfWhatComes) {
-  Add("web");
-  Write("web", "a");
-  StartAgent();
-  EXPECT_THAT(Texts("web"), ElementsAre("a"));
-  engine_.Rotate("web", 0);
-  engine_.Hang("web");
-  Pass(absl::Minutes(30));
-  EXPECT_LE(engine_.requests().size(), 30U) << "that it is empty is not found out again and again";
-  EXPECT_THAT(Texts("web"), ElementsAre("a"));
-  Write("web", "b");
-  EXPECT_THAT(Texts("web"), ElementsAre("a", "<ROTATED 0>", "b"));
-}
-
-TEST_F(CollectorLoopTest, ALogThatLostItsEndGoesOnBehindTheLastTime) {
-  Add("web");
-  Write("web", "a");
-  clock_.Advance(absl::Seconds(5));
-  Write("web", "b");
-  StartAgent();
-  EXPECT_THAT(Texts("web"), ElementsAre("a", "b"));
-  KillAgent();
-  engine_.LoseEnd("web", 1);
-  Write("web", "c");
-  StartAgent();
-  EXPECT_THAT(Texts("web"), ElementsAre("a", "b", "c")) << "nothing twice, and no marker";
-}
-
-TEST_F(CollectorLoopTest, ALineDividedByARotationOfItsFirstPiecesGoesOn) {
-  Add("web");
-  const std::int64_t time_ns = absl::ToUnixNanos(clock_.Now());
-  const auto piece = [&](char c, bool ends) {
-    engine_.Write("web", {.time_ns = time_ns, .text = std::string(kMaxMessageTextBytes, c), .has_newline = ends});
-  };
-  piece('a', false);
-  piece('b', false);
-  piece('c', false);
-  StartAgent();
-  EXPECT_THAT(Texts("web"), SizeIs(3));
-  KillAgent();
-  piece('d', true);
-  engine_.Rotate("web", 2);
-  StartAgent();
-  const std::vector<std::string> texts = Texts("web");
-  ASSERT_THAT(texts, SizeIs(4)) << "nothing was lost";
-  EXPECT_THAT(texts[3], StartsWith("dd"));
-  Write("web", "next");
-  KillAgent();
-  StartAgent();
-  EXPECT_THAT(Texts("web"), SizeIs(5)) << "counted as the engine has them now";
-}
-
-TEST_F(CollectorLoopTest, ManyAlikeOfOneTimeAreNotTakenTwice) {
-  Add("web");
-  const std::int64_t time_ns = absl::ToUnixNanos(clock_.Now());
-  const auto write = [&](int count) {
-    for (; count > 0; --count) engine_.Write("web", {.time_ns = time_ns, .text = "x"});
-  };
-  write(1500);
-  StartAgent();
-  EXPECT_THAT(Texts("web"), SizeIs(1500));
-  KillAgent();
-  write(700);
-  StartAgent();
-  EXPECT_THAT(Texts("web"), SizeIs(2200));
 }
 
 TEST_F(CollectorLoopTest, AContainerThatStopsIsReadToItsEndAndAgainWhenItStarts) {

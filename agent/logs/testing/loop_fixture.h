@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -45,13 +46,13 @@ class LoopTest : public testing::Test {
  protected:
   LoopTest() { journal_.memory().first_settings = clock_.Now() - absl::Hours(1); }
 
-  void StartAgent(bool collects_containers = true) {
+  void StartAgent(bool collects_containers = true, bool knows_containers = true) {
     loop_.reset();
     loop_ = std::make_unique<CollectorLoop>(
         CollectorOptions{
             .collects_containers = collects_containers, .boot_id = "boot-1", .uniform = [] { return 0.5; }},
         &clock_, engine_.Connect(), &masker_, &journal_, &own_log_);
-    loop_->SetContainers(containers_);
+    if (knows_containers) loop_->SetContainers(containers_);
   }
   // What was not committed is lost.
   void KillAgent() {
