@@ -111,6 +111,7 @@ void ContainerFollow::Open(const Moment& now) {
   all_is_new_ = false;
   opened_ = now.monotonic;
   if (lines_.place().has_value()) {
+    lines_.LimitMoment(now.wall);
     OpenFind(kFindTail, now);
   } else {
     OpenFollow(std::nullopt, first_tail_, Skipper(), now);
@@ -120,7 +121,7 @@ void ContainerFollow::Open(const Moment& now) {
 void ContainerFollow::OpenFind(std::optional<std::int64_t> tail, const Moment& now) {
   state_ = tail.has_value() ? State::kFind : State::kFindAll;
   search_.emplace(*lines_.place(), tail);
-  deadline_ = now.monotonic + kStalledAnswer;
+  deadline_ = now.monotonic + (tail.has_value() ? kStalledAnswer : kStalledSearch);
   Ask({.follow = false, .since_ns = Since(now), .tail = tail}, &main_);
 }
 

@@ -33,6 +33,10 @@ void ContainerLines::BeginAt(absl::Time moment, std::string_view reason, absl::T
   AddMarker(reason, 0, std::max<std::int64_t>(0, absl::ToUnixNanos(from)), moment_ns, now);
 }
 
+void ContainerLines::LimitMoment(absl::Time now) {
+  if (place_->is_moment) place_->last.time_ns = std::min(place_->last.time_ns, absl::ToUnixNanos(now));
+}
+
 void ContainerLines::SetCount(std::int64_t count) { place_->Of(place_->last.stream).run.count = count; }
 
 void ContainerLines::LoseEnd() {

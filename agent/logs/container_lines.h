@@ -57,6 +57,8 @@ class ContainerLines {
   void SetPlace(LogPlace place) { place_ = std::move(place); }
   // What is later than `moment` is new; a marker says that lines are missing from `from` up to there.
   void BeginAt(absl::Time moment, std::string_view reason, absl::Time from, const Moment& now);
+  // The clock was set back: a place that is a moment is no later than `now`, or nothing would be new for long.
+  void LimitMoment(absl::Time now);
   // L is this one of the messages of its time, as the engine has them now.
   void SetCount(std::int64_t count);
   // The engine lost L and what was around it: what is later is new.

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/logs/container_lines.h"
 #include "agent/logs/docker_frames.h"
 #include "agent/logs/level_parser.h"
 #include "agent/logs/line_maker.h"
@@ -99,6 +100,40 @@ void BM_Whole(benchmark::State& state) {
   Report(state, lines);
 }
 BENCHMARK(BM_Whole)->DenseRange(kJson, kWithSecrets);
+
+// The same to records with their positions, as 100 lines a second come: a read for each line, a record every 200 ms.
+void BM_Records(benchmark::State& state) {
+  const std::vector<std::string> lines = MakeLines(static_cast<Kind>(state.range(0)));
+  std::vector<std::string> reads(lines.size());
+  for (std::size_t i = 0; i < lines.size(); ++i) reads[i] = MakeFrames({lines[i]});
+  const Masker masker = *Masker::Create({});
+  LineMaker maker(&masker);
+  for (auto _ : state) {
+    DockerFrames frames(DockerFrames::Format::kMultiplexed);
+    TokenBucket host(kHostBytesPerSecond);
+    std::vector<LogJournal::Lines> ready;
+    LineParts parts{.maker = &maker, .host_rate = &host, .ready = &ready, .boot_id = "boot-1", .highest_clock_us = 0};
+    LogContainer container{.id = "abc",
+                           .name = "web",
+                           .deployment_key = "compose/shop",
+                           .revision = "1",
+                           .has_tty = false,
+                           .log_driver = "json-file",
+                           .is_running = true};
+    ContainerLines records(container, &parts);
+    Moment now{.monotonic = Instant(), .wall = absl::FromUnixSeconds(1'800'000'000)};
+    for (std::size_t i = 0; i < reads.size(); ++i) {
+      now.monotonic = now.monotonic + absl::Milliseconds(10);
+      const absl::Status status =
+          frames.Feed(reads[i], [&](const DockerMessage& message) { records.Take(message, now); });
+      if (!status.ok()) state.SkipWithError("frames");
+      if (i % 20 == 19) records.Flush(now);
+    }
+    benchmark::DoNotOptimize(ready.size());
+  }
+  Report(state, lines);
+}
+BENCHMARK(BM_Records)->Arg(kMixed);
 
 void BM_Frames(benchmark::State& state) {
   const std::vector<std::string> lines = MakeLines(static_cast<Kind>(state.range(0)));
