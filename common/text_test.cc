@@ -52,5 +52,17 @@ TEST(EscapeControl, ShowsWhatATerminalWouldObey) {
   EXPECT_EQ(EscapeControl("gr\xC3\xBCn"), "gr\xC3\xBCn");
 }
 
+TEST(IsValidUtf8, FindsAnIllFormedByteWhereverItStands) {
+  for (std::size_t size = 1; size < 40; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string text(size, 'a');
+      text.replace(at, 1, "\xC3\xA4");
+      EXPECT_TRUE(IsValidUtf8(text)) << size << " " << at;
+      text.erase(at + 1, 1);
+      EXPECT_FALSE(IsValidUtf8(text)) << size << " " << at;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace muster

@@ -60,8 +60,7 @@ class LogMergerTest : public LogStoreTest {
 };
 
 TEST_F(LogMergerTest, MergesWhatIsDueAndLeavesTheRest) {
-  std::vector<agent::v1::Record> records;
-  for (int i = 0; i < 40; ++i) records.push_back(LinesRecord(1, {std::string(16'000, 'x')}, "web-1"));
+  const std::vector<agent::v1::Record> records(40, LinesRecord(1, {std::string(16'000, 'x')}, "web-1"));
   Apply(LogBatch(1, records));
   Apply(LogBatch(41, {LinesRecord(1, {"small"}, "db-1")}));
   ASSERT_TRUE(TurnAfter(absl::Minutes(1)).ok());

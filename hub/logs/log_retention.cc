@@ -10,6 +10,8 @@
 namespace muster::hub {
 namespace {
 
+// Of free pages on a volume with little room.
+constexpr std::int64_t kMaxSpareBytes = std::int64_t{64} << 20;
 constexpr std::int64_t kMiBMask = (std::int64_t{1} << 20) - 1;
 
 // What a file of log lines that is still small leaves free.
@@ -46,12 +48,12 @@ absl::Status LogRetention::SetLimits(const VolumeSpace& volume) {
     if (!is_low) log::Info("the volume of {} has room again; logs may grow", store_->path());
   }
   is_volume_low_ = is_low;
-  // The file keeps what it has, and a small one gets what history does not need, in whole MiB. A sixteenth of it is
-  // kept free, for what comes until the next call.
+  // The file keeps what it has, and a small one gets what history does not need, in whole MiB. Of its pages
+  // some are kept free, for what comes until the next call.
   const std::int64_t spare = std::max<std::int64_t>(volume.free_bytes - HistoryBytes(volume), 0);
   const std::int64_t small = std::min({kMinBytes, options_.max_bytes, (sizes_.file + spare) & ~kMiBMask});
   const std::int64_t file = std::max(sizes_.file, small);
-  limit_bytes_ = is_low ? std::min(file - file / 16, options_.max_bytes) : options_.max_bytes;
+  limit_bytes_ = is_low ? std::min(file - std::min(file / 16, kMaxSpareBytes), options_.max_bytes) : options_.max_bytes;
   const std::int64_t max_pages = (is_low ? file : options_.max_bytes + kHardStopBytes) / page_bytes_;
   if (max_pages == max_pages_) return absl::OkStatus();
   RETURN_IF_ERROR(

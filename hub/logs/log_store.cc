@@ -36,7 +36,7 @@ std::string BadMark(const std::string& path) { return path + ".bad"; }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Open(const std::string& path, Options options) {
+absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Open(const std::string& path, const Options& options) {
   std::error_code ignored;
   if (std::filesystem::exists(BadMark(path), ignored)) {
     RETURN_IF_ERROR(SetAside(path));
@@ -161,7 +161,7 @@ void LogStore::NoteDamaged(const ChunkKey& chunk) {
 }
 
 absl::Status LogStore::Fault() const {
-  const absl::Status fault = store_->writer().Fault();
+  absl::Status fault = store_->writer().Fault();
   if (fault.ok()) return fault;
   const std::string why = MessageOf(fault);
   const std::string advice = ReasonOf(fault) == "DISK_FULL"

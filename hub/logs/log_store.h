@@ -38,7 +38,7 @@ class LogStore {
   // A damaged file, and one in which the run before met damage (PATH.bad says so), is set aside as PATH.damaged (one is
   // kept) and a new one made: agents send again what they hold. A file of a newer hub is refused, FAILED_PRECONDITION
   // "DATABASE_TOO_NEW".
-  static absl::StatusOr<std::unique_ptr<LogStore>> Open(const std::string& path, Options options);
+  static absl::StatusOr<std::unique_ptr<LogStore>> Open(const std::string& path, const Options& options);
   static absl::StatusOr<std::unique_ptr<LogStore>> Open(const std::string& path) { return Open(path, Options()); }
 
   // Stores a batch (ApplyLogBatch). `may_store` is asked on the writer thread right before: its error refuses the

@@ -17,7 +17,7 @@ namespace {
 constexpr std::int64_t kMiB = 1024 * 1024;
 
 TEST(Ballast, IsGivenBackWhenTheDiskIsFullAndMadeAgainWhenThereIsEnough) {
-  const TempDir dir{TempDir::InMemory()};
+  const TempDir dir;
   const std::string path = dir.path() + "/logs.ballast";
   Ballast ballast(path);
   const auto keep = [&](bool is_full, std::int64_t free_mib) {
@@ -78,7 +78,7 @@ class LogsTest : public ::testing::Test {
   }
   bool HasBallast() const { return std::filesystem::exists(dir_.path() + "/logs.ballast"); }
 
-  TempDir dir_{TempDir::InMemory()};
+  TempDir dir_;
   FakeClock clock_;
   absl::StatusOr<VolumeSpace> volume_ = VolumeSpace{.free_bytes = 50'000 * kMiB, .total_bytes = 100'000 * kMiB};
   BatchOrigin origin_;
@@ -108,8 +108,7 @@ TEST_F(LogsTest, AFullDiskCostsTheBallastAndWhatIsForgottenMakesRoom) {
   ASSERT_TRUE(HasBallast());
   ASSERT_TRUE(LimitPages(1).ok());
   std::mt19937 random(1);
-  std::vector<agent::v1::Record> records;
-  for (int i = 0; i < 20; ++i) records.push_back(LinesRecord(1, {NoiseLine(random, 16'000)}));
+  const std::vector<agent::v1::Record> records(20, LinesRecord(1, {NoiseLine(random, 16'000)}));
   EXPECT_EQ(ReasonOf(Apply(LogBatch(4, records))), "DISK_FULL");
   EXPECT_FALSE(logs_->gauges().is_writable);
   volume_ = VolumeSpace{.free_bytes = 0, .total_bytes = 100'000 * kMiB};

@@ -134,6 +134,7 @@ class LogStoreTest : public ::testing::Test {
       }
     });
     std::vector<std::string> in_order;
+    in_order.reserve(lines.size());
     for (auto& [number, line] : lines) in_order.push_back(std::move(line));
     return in_order;
   }

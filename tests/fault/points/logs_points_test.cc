@@ -92,7 +92,7 @@ class LogsWorkload {
 
   std::string Check() {
     if (!unrecovered_.empty()) return unrecovered_;
-    if (const std::string wrong = CheckStored(acked_, false); !wrong.empty()) return wrong;
+    if (std::string wrong = CheckStored(acked_, false); !wrong.empty()) return wrong;
     // What every agent does after a session that ended; the positions would spare it most of that.
     LogsWorkload again(vfs_, path_.substr(0, path_.rfind('/')));
     again.Run();
