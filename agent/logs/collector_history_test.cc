@@ -147,7 +147,7 @@ class History {
       case 1:
         return Chance(3) ? Rotate(id, 0) : engine_.Cut(id);
       case 2:
-        return engine_.Hang(id);
+        return Chance(2) ? engine_.Hang(id) : engine_.Repeat(id, Under(12));
       case 3:
         return StepClock();
       case 4:

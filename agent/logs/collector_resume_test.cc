@@ -75,6 +75,24 @@ TEST_F(CollectorResumeTest, RotatedAwayIsAMarkerInPlace) {
   EXPECT_THAT(Texts("web"), ElementsAre("a", "<ROTATED 0>", "c"));
 }
 
+TEST_F(CollectorResumeTest, WhatAnEngineGivesTwiceBehindARotationIsTakenOnce) {
+  Add("web");
+  StartAgent();
+  Write("web", "a");
+  EXPECT_THAT(Texts("web"), ElementsAre("a"));
+  Write("web", "b");
+  Write("web", "c", LogStream::kStderr);
+  EXPECT_THAT(Texts("web"), ElementsAre("a", "b", "c"));
+  engine_.Rotate("web", 2);
+  engine_.Repeat("web", 2);
+  EXPECT_THAT(Texts("web"), ElementsAre("a", "b", "c"));
+  Write("web", "d");
+  EXPECT_THAT(Texts("web"), ElementsAre("a", "b", "c", "d"));
+  engine_.Repeat("web", 1);
+  Write("web", "e");
+  EXPECT_THAT(Texts("web"), ElementsAre("a", "b", "c", "d", "e"));
+}
+
 TEST_F(CollectorResumeTest, TruncatedToNothingIsAMarkerInFrontOfWhatComes) {
   Add("web");
   Write("web", "a");

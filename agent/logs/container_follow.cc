@@ -109,6 +109,7 @@ void ContainerFollow::Open(const Moment& now) {
   retry_at_.reset();
   check_at_.reset();
   all_is_new_ = false;
+  known_new_ = 0;
   opened_ = now.monotonic;
   if (lines_.place().has_value()) {
     lines_.LimitMoment(now.wall);
@@ -136,6 +137,7 @@ void ContainerFollow::OpenFollow(std::optional<std::int64_t> since_ns, std::opti
                                  Skipper skipper, const Moment& now) {
   state_ = State::kFollow;
   skipper_ = skipper;
+  may_repeat_ = false;
   deadline_ = now.monotonic + kSkipTime * (1 << missed_skips_);
   check_at_ = now.monotonic + silence_;
   Ask({.follow = true, .since_ns = since_ns, .tail = tail}, &main_);
@@ -159,6 +161,7 @@ void ContainerFollow::TakeMain(const StreamGroup::Event& event, const Moment& no
   if (!event.is_end) {
     if (is_searching()) deadline_ = now.monotonic + kStalledAnswer;
     const absl::Status status = main_.frames->Feed(event.bytes, visit);
+    if (may_repeat_) return Reopen(now.monotonic);
     if (state_ == State::kProve && oldest_ns_.has_value()) {
       Shut(&main_);
       EndProve(now);
@@ -170,7 +173,9 @@ void ContainerFollow::TakeMain(const StreamGroup::Event& event, const Moment& no
   absl::Status status = event.status;
   if (status.ok()) status = main_.frames->Finish(visit);
   main_.frames.reset();
-  if (status.ok()) {
+  if (may_repeat_) {
+    Reopen(now.monotonic);
+  } else if (status.ok()) {
     EndMain(now);
   } else {
     Fail(status, event.http_code, now);
@@ -186,7 +191,10 @@ void ContainerFollow::TakeMessage(const DockerMessage& message, const Moment& no
     search_->See(message);
     return;
   }
-  if (!skipper_.IsNew(message)) return;
+  if (may_repeat_ || !skipper_.IsNew(message)) return;
+  may_repeat_ = known_new_ == 0 && MayRepeat(message);
+  if (may_repeat_) return;
+  known_new_ = std::max<std::int64_t>(0, known_new_ - 1);
   lines_.Take(message, now);
   all_is_new_ = false;
   has_spoken_ = true;
@@ -195,6 +203,15 @@ void ContainerFollow::TakeMessage(const DockerMessage& message, const Moment& no
   backoff_.Reset();
   silence_ = kFirstSilence;
   check_at_ = now.monotonic + silence_;
+}
+
+// Within a stream times rise, but where the clock was set back, and for the pieces of a line.
+bool ContainerFollow::MayRepeat(const DockerMessage& message) const {
+  const std::optional<LogPlace>& place = lines_.place();
+  if (!place.has_value() || place->is_moment || all_is_new_) return false;
+  const StreamPlace& stream = place->Of(message.stream);
+  if (stream.run.count == 0 || stream.state.open_line_ns == message.time_ns) return false;
+  return message.time_ns <= stream.run.time_ns;
 }
 
 void ContainerFollow::EndMain(const Moment& now) {
@@ -217,6 +234,7 @@ void ContainerFollow::EndFind(const Moment& now) {
   const std::optional<PlaceSearch::Found> found = search_->Finish();
   if (found.has_value()) {
     lines_.SetCount(found->count);
+    known_new_ = found->behind;
     // Beginning in front of all messages of L's time: only there counts are right.
     OpenFollow(Since(now), found->behind + found->count + kFindTail, Skipper(place), now);
   } else if (state_ == State::kFind) {

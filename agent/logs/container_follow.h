@@ -93,6 +93,7 @@ class ContainerFollow {
 
   void TakeMain(const StreamGroup::Event& event, const Moment& now);
   void TakeMessage(const DockerMessage& message, const Moment& now);
+  bool MayRepeat(const DockerMessage& message) const;
   void EndMain(const Moment& now);
   void EndFind(const Moment& now);
   void EndProve(const Moment& now);
@@ -129,6 +130,10 @@ class ContainerFollow {
   std::optional<std::int64_t> oldest_ns_;
   Skipper skipper_;
   int missed_skips_ = 0;
+  // Behind L in the engine's log when it was looked at: new, whatever their times say.
+  std::int64_t known_new_ = 0;
+  // The stream may have gone back to what was taken already: nothing more of it is taken.
+  bool may_repeat_ = false;
   // L is not in the engine's log: whatever is there is new.
   bool all_is_new_ = false;
   // Since L was taken, as far as this run knows.

@@ -64,6 +64,16 @@ void FakeEngine::Hang(const std::string& id) {
   }
 }
 
+void FakeEngine::Repeat(const std::string& id, std::int64_t count) {
+  if (group_ == nullptr) return;
+  const Container& container = containers_.at(id);
+  for (auto& [key, stream] : group_->streams_) {
+    if (stream.container != id || !stream.follows || stream.hangs || stream.next > container.end()) continue;
+    group_->Read(&stream);
+    stream.next = std::max(container.dropped, stream.next - count);
+  }
+}
+
 void FakeEngine::Cut(const std::string& id) {
   if (group_ == nullptr) return;
   for (auto& [key, stream] : group_->streams_) {

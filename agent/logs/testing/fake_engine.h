@@ -46,6 +46,8 @@ class FakeEngine {
   void Remove(const std::string& id);
   // Streams stay open and say nothing any more.
   void Hang(const std::string& id);
+  // Streams give the newest `count` messages a second time, as 20.10 does when it opens a new file twice.
+  void Repeat(const std::string& id, std::int64_t count);
   // Connections are lost, anywhere within what is on its way.
   void Cut(const std::string& id);
   void CutAll();
