@@ -228,7 +228,7 @@ class History {
   // A power cut: the engine's last messages are gone, all of them later than what is left, which reaches far back.
   void LoseEnd(const std::string& id) {
     const auto& log = engine_.log(id);
-    const std::size_t count = static_cast<std::size_t>(1 + Under(5));
+    const std::size_t count = static_cast<std::size_t>(Under(5)) + 1;
     if (log.size() <= count) return;
     std::int64_t first_lost = std::numeric_limits<std::int64_t>::max();
     std::int64_t last_left = 0;

@@ -15,8 +15,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-using ::testing::SizeIs;
-
 class CollectorLimitsTest : public LoopTest {
  protected:
   // Lines that were kept, and lines that markers RATE count, in order: each line is its number.

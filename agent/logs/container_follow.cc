@@ -270,8 +270,10 @@ void ContainerFollow::Fail(const absl::Status& status, int http_code, const Mome
   state_ = State::kWaiting;
   const LogContainer& container = lines_.container();
   if (IsRefusal(http_code)) {
-    log::Info("logs: {} ({}, log driver {}) is not followed until it starts anew: {}", container.name,
-              container.id.substr(0, 12), container.log_driver, MessageOf(status));
+    // One that was removed is no news.
+    log::Write(http_code == 404 ? log::Level::kDebug : log::Level::kInfo,
+               fmt::format("logs: {} ({}, log driver {}) is not followed until it starts anew: {}", container.name,
+                           container.id.substr(0, 12), container.log_driver, MessageOf(status)));
     return LeaveAlone();
   }
   if (IsBadStream(status)) {

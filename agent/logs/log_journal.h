@@ -21,7 +21,8 @@ struct LogPosition {
   std::string container;
   LogStream stream = LogStream::kStdout;
   std::int64_t time_ns = 0;
-  // Which of the messages with this stream and time it is, from 1.
+  // Which of the messages in a row with this stream and time it is, from 1; 0: there is no message, what is later is
+  // new.
   std::int64_t count = 0;
   // Bytes of its text as the engine gave it.
   std::int64_t size = 0;

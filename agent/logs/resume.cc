@@ -30,7 +30,7 @@ std::string LogTarget(std::string_view container, const LogQuery& query) {
 std::int64_t SinceNs(const LogPlace& place, absl::Time now, std::int64_t clock_us, std::string_view boot_id) {
   const std::int64_t spread_ns = absl::ToInt64Nanoseconds(kStampSpread);
   std::int64_t since = std::min(place.last.time_ns, absl::ToUnixNanos(now)) - spread_ns;
-  if (place.boot_id == boot_id) {
+  if (place.boot_id == boot_id && !boot_id.empty()) {
     const std::int64_t set_back_ns = std::max<std::int64_t>(0, place.clock_us - clock_us) * 1000;
     since = std::min(since, place.last.time_ns - spread_ns - set_back_ns);
   } else {

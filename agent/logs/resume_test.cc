@@ -87,6 +87,9 @@ TEST(SinceTest, IsBeforeWhateverMayStandBehindTheLastMessage) {
 
   const std::int64_t boot_us = kT / 1000 - 60'000'000;
   EXPECT_EQ(SinceNs(place, kNow, boot_us, "boot-2"), kT - 60 * kSecond) << "booted, by today's clock, before L";
+  LogPlace unknown = place;
+  unknown.boot_id.clear();
+  EXPECT_EQ(SinceNs(unknown, kNow, boot_us, ""), kT - 60 * kSecond) << "a boot that nobody knows is no boot";
   EXPECT_EQ(SinceNs(place, kNow, kT / 1000 + 1, "boot-2"), kT - kSecond) << "booted behind L";
 
   LogPlace open = place;
