@@ -147,7 +147,7 @@ class History {
       case 1:
         return Chance(3) ? Rotate(id, 0) : engine_.Cut(id);
       case 2:
-        return Chance(2) ? engine_.Hang(id) : engine_.Repeat(id, Under(12));
+        return Chance(2) ? engine_.Hang(id) : Repeat(id, static_cast<std::size_t>(Under(12)));
       case 3:
         return StepClock();
       case 4:
@@ -174,6 +174,18 @@ class History {
       has_lost_end_.erase(id);
     }
     engine_.Rotate(id, keep);
+  }
+
+  // And that the clock was set back within what is given twice, and pieces of a line that goes on.
+  void Repeat(const std::string& id, std::size_t count) {
+    const auto& log = engine_.log(id);
+    count = std::min(count, log.size());
+    std::map<LogStream, const FakeEngine::Message*> last;
+    for (const FakeEngine::Message& message : log) last[message.stream] = &message;
+    for (auto it = log.end() - static_cast<std::ptrdiff_t>(count); it != log.end(); ++it) {
+      if (it->time_ns > last[it->stream]->time_ns || !last[it->stream]->has_newline) return;
+    }
+    engine_.Repeat(id, static_cast<std::int64_t>(count));
   }
 
   // And that the clock was set back and forward again since the last record.
@@ -205,11 +217,16 @@ class History {
     const LogContainer& container = Container(id);
     if (!container.is_running) return;
     std::int64_t time_ns = absl::ToUnixNanos(clock_.Now()) + Under(1000);
+    std::int64_t last_stderr = 0;
     for (int i = 1 + Under(6); i > 0; --i) {
       if (Chance(2)) time_ns += Under(2000);
       const LogStream stream = container.has_tty || Chance(2) ? LogStream::kStdout : LogStream::kStderr;
       // stderr is stamped before it waits for the other's write.
-      const std::int64_t stamp = stream == LogStream::kStderr && Chance(4) ? time_ns - Under(500'000) : time_ns;
+      std::int64_t stamp = time_ns;
+      if (stream == LogStream::kStderr) {
+        if (Chance(4)) stamp = std::max(stamp - Under(500'000), last_stderr);
+        last_stderr = stamp;
+      }
       const int pieces = Chance(40) ? 2 + Under(3) : 1;
       for (int piece = 1; piece <= pieces; ++piece) WriteMessage(id, stream, stamp, piece == pieces);
     }

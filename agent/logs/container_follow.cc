@@ -21,6 +21,8 @@ constexpr int kMaxSkipDoublings = 5;
 // The engine has no log of this container that could be read.
 bool IsRefusal(int http_code) { return http_code == 404 || http_code == 409 || http_code == 501; }
 
+std::size_t IndexOf(LogStream stream) { return stream == LogStream::kStderr ? 1 : 0; }
+
 bool IsBadStream(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
   return reason == "BAD_LOG_STREAM" || reason == "ENGINE_LOG_ERROR";
@@ -108,7 +110,7 @@ std::int64_t ContainerFollow::Since(const Moment& now) const {
 void ContainerFollow::Open(const Moment& now) {
   retry_at_.reset();
   check_at_.reset();
-  all_is_new_ = false;
+  all_is_new_ = may_repeat_ = false;
   known_new_ = 0;
   opened_ = now.monotonic;
   if (lines_.place().has_value()) {
@@ -123,7 +125,7 @@ void ContainerFollow::OpenFind(std::optional<std::int64_t> tail, const Moment& n
   state_ = tail.has_value() ? State::kFind : State::kFindAll;
   search_.emplace(*lines_.place(), tail);
   deadline_ = now.monotonic + (tail.has_value() ? kStalledAnswer : kStalledSearch);
-  Ask({.follow = false, .since_ns = Since(now), .tail = tail}, &main_);
+  Ask({.follow = false, .since_ns = SinceToAsk(now), .tail = tail}, &main_);
 }
 
 void ContainerFollow::OpenProve(const Moment& now) {
@@ -137,7 +139,7 @@ void ContainerFollow::OpenFollow(std::optional<std::int64_t> since_ns, std::opti
                                  Skipper skipper, const Moment& now) {
   state_ = State::kFollow;
   skipper_ = skipper;
-  may_repeat_ = false;
+  for (std::vector<MessageId>& latest : latest_) latest.clear();
   deadline_ = now.monotonic + kSkipTime * (1 << missed_skips_);
   check_at_ = now.monotonic + silence_;
   Ask({.follow = true, .since_ns = since_ns, .tail = tail}, &main_);
@@ -191,9 +193,12 @@ void ContainerFollow::TakeMessage(const DockerMessage& message, const Moment& no
     search_->See(message);
     return;
   }
-  if (may_repeat_ || !skipper_.IsNew(message)) return;
-  may_repeat_ = known_new_ == 0 && MayRepeat(message);
   if (may_repeat_) return;
+  if (!skipper_.IsNew(message)) return NoteLatest(message);
+  may_repeat_ = known_new_ == 0 && MayRepeat(message);
+  was_doubted_ = may_repeat_;
+  if (may_repeat_) return;
+  NoteLatest(message);
   known_new_ = std::max<std::int64_t>(0, known_new_ - 1);
   lines_.Take(message, now);
   all_is_new_ = false;
@@ -210,8 +215,18 @@ bool ContainerFollow::MayRepeat(const DockerMessage& message) const {
   const std::optional<LogPlace>& place = lines_.place();
   if (!place.has_value() || place->is_moment || all_is_new_) return false;
   const StreamPlace& stream = place->Of(message.stream);
-  if (stream.run.count == 0 || stream.state.open_line_ns == message.time_ns) return false;
-  return message.time_ns <= stream.run.time_ns;
+  if (stream.state.open_line_ns == message.time_ns) return false;
+  if (stream.run.count == 0) return message.time_ns <= place->last.time_ns;
+  if (message.time_ns != stream.run.time_ns) return message.time_ns < stream.run.time_ns;
+  const std::vector<MessageId>& latest = latest_[IndexOf(message.stream)];
+  const bool is_known = !latest.empty() && latest.front().time_ns == message.time_ns;
+  return !is_known || std::find(latest.begin(), latest.end(), IdOf(message)) != latest.end();
+}
+
+void ContainerFollow::NoteLatest(const DockerMessage& message) {
+  std::vector<MessageId>& latest = latest_[IndexOf(message.stream)];
+  if (!latest.empty() && latest.front().time_ns != message.time_ns) latest.clear();
+  if (latest.size() < kMaxLatest) latest.push_back(IdOf(message));
 }
 
 void ContainerFollow::EndMain(const Moment& now) {
@@ -236,7 +251,7 @@ void ContainerFollow::EndFind(const Moment& now) {
     lines_.SetCount(found->count);
     known_new_ = found->behind;
     // Beginning in front of all messages of L's time: only there counts are right.
-    OpenFollow(Since(now), found->behind + found->count + kFindTail, Skipper(place), now);
+    OpenFollow(SinceToAsk(now), found->behind + found->count + kFindTail, Skipper(place), now);
   } else if (state_ == State::kFind) {
     OpenFind(std::nullopt, now);
   } else {

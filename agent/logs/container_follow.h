@@ -8,11 +8,13 @@
 #define MUSTER_AGENT_LOGS_CONTAINER_FOLLOW_H_
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <limits>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "agent/docker/stream_group.h"
@@ -34,6 +36,8 @@ inline constexpr absl::Duration kStalledSearch = absl::Minutes(10);
 inline constexpr absl::Duration kHeadersDeadline = absl::Seconds(10);
 // A stream that was not read for so long is opened anew: the engine may have missed rotations meanwhile.
 inline constexpr absl::Duration kMaxPause = absl::Seconds(5);
+// Of one time, kept to know one of them again.
+inline constexpr std::size_t kMaxLatest = 64;
 // Streams in a row that cannot be read.
 inline constexpr int kMaxBadStreams = 3;
 
@@ -90,10 +94,12 @@ class ContainerFollow {
   void Ask(const LogQuery& query, Answer* answer);
   void Shut(Answer* answer);
   std::int64_t Since(const Moment& now) const;
+  std::int64_t SinceToAsk(const Moment& now) const { return was_doubted_ ? 0 : Since(now); }
 
   void TakeMain(const StreamGroup::Event& event, const Moment& now);
   void TakeMessage(const DockerMessage& message, const Moment& now);
   bool MayRepeat(const DockerMessage& message) const;
+  void NoteLatest(const DockerMessage& message);
   void EndMain(const Moment& now);
   void EndFind(const Moment& now);
   void EndProve(const Moment& now);
@@ -130,10 +136,14 @@ class ContainerFollow {
   std::optional<std::int64_t> oldest_ns_;
   Skipper skipper_;
   int missed_skips_ = 0;
+  // Of stdout and stderr, the messages of this stream's last time.
+  std::array<std::vector<MessageId>, 2> latest_;
   // Behind L in the engine's log when it was looked at: new, whatever their times say.
   std::int64_t known_new_ = 0;
   // The stream may have gone back to what was taken already: nothing more of it is taken.
   bool may_repeat_ = false;
+  // It did, and nothing was taken since: what was in hand must not be hidden by a time.
+  bool was_doubted_ = false;
   // L is not in the engine's log: whatever is there is new.
   bool all_is_new_ = false;
   // Since L was taken, as far as this run knows.
