@@ -124,7 +124,7 @@ void ContainerFollow::Open(const Moment& now) {
 void ContainerFollow::OpenFind(std::optional<std::int64_t> tail, const Moment& now) {
   state_ = tail.has_value() ? State::kFind : State::kFindAll;
   search_.emplace(*lines_.place(), tail);
-  deadline_ = now.monotonic + (tail.has_value() ? kStalledAnswer : kStalledSearch);
+  deadline_ = now.monotonic + kStalledAnswer;
   Ask({.follow = false, .since_ns = SinceToAsk(now), .tail = tail}, &main_);
 }
 

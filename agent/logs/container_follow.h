@@ -30,9 +30,8 @@ inline constexpr absl::Duration kFirstSilence = absl::Seconds(60);
 inline constexpr absl::Duration kLongestSilence = absl::Minutes(10);
 // L is expected to come so soon in a stream that is followed; twice as long after each time that it did not.
 inline constexpr absl::Duration kSkipTime = absl::Seconds(2);
-// An answer without `follow` that does not go on; and where an engine reads a log from its beginning first.
-inline constexpr absl::Duration kStalledAnswer = absl::Seconds(30);
-inline constexpr absl::Duration kStalledSearch = absl::Minutes(10);
+// An answer without `follow` that does not go on: an engine may read a log from its beginning first, or decompress it.
+inline constexpr absl::Duration kStalledAnswer = absl::Minutes(5);
 inline constexpr absl::Duration kHeadersDeadline = absl::Seconds(10);
 // A stream that was not read for so long is opened anew: the engine may have missed rotations meanwhile.
 inline constexpr absl::Duration kMaxPause = absl::Seconds(5);
