@@ -136,6 +136,30 @@ TEST_F(LogMergerTest, ATailRowWhosePagesCannotBeReadStopsNobody) {
   EXPECT_EQ(Number("SELECT count(*) FROM log_tail"), 2);
 }
 
+TEST_F(LogMergerTest, ASmallChunkWhosePagesCannotBeReadIsLeftAlone) {
+  const std::string marked = "needle" + NoiseLine(random_, 16'000);
+  for (int i = 1; i <= 8; ++i) {
+    if (i == 8) {
+      ASSERT_TRUE(logs_->store()
+                      .writer()
+                      .Run([&](sqlite::Database& database) {
+                        return RunBound(database, "UPDATE log_chunk_data SET text=? WHERE first_line=3",
+                                        [&](sqlite::Statement& s) { s.BindBlob(1, marked.data(), marked.size()); });
+                      })
+                      .ok());
+      Close();
+      DamagePage(path(), PageOf(path(), marked.substr(9000, 40)));
+      Reopen();
+    }
+    Apply(LogBatch(i, {LinesRecord(i, {std::to_string(i)})}));
+    ASSERT_TRUE(TurnAfter(absl::Minutes(10)).ok());
+    origin_.arrived += absl::Minutes(10);
+  }
+  EXPECT_EQ(Chunks(), 7) << "the two before it became one";
+  EXPECT_EQ(Number("SELECT sum(lines) FROM log_chunks"), 8);
+  EXPECT_EQ(logs_->Fault(), absl::OkStatus());
+}
+
 TEST_F(LogMergerTest, WhatFailsIsLeftForTheNextTurn) {
   Apply(LogBatch(1, {LinesRecord(1, {"a"})}));
   ForbidMerges(logs_->store(), true);
