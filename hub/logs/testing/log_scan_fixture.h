@@ -48,6 +48,7 @@ inline std::string Show(const FoundEntry& entry) {
 }
 inline std::vector<std::string> Show(const std::vector<FoundEntry>& entries) {
   std::vector<std::string> shown;
+  shown.reserve(entries.size());
   for (const FoundEntry& entry : entries) shown.push_back(Show(entry));
   return shown;
 }
@@ -127,6 +128,7 @@ class LogScanTest : public LogStoreTest {
   // Also in the model.
   void StoreLines(const std::vector<std::vector<ModelLine>>& records) {
     std::vector<agent::v1::Record> made;
+    made.reserve(records.size());
     for (const std::vector<ModelLine>& lines : records) made.push_back(RecordOf(lines));
     Store(made);
   }
