@@ -12,7 +12,6 @@ namespace muster::hub {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 class LogDamageTest : public LogScanTest {
@@ -142,6 +141,19 @@ TEST_F(LogDamageTest, APageOfTheFileThatCannotBeReadIsAGapAndTheRestIsServed) {
   // Both chunks lie in this page.
   ExpectAnswers({"CHUNK_DAMAGED 0..2 3", "CHUNK_DAMAGED 10..12 3", "C-first", "C-middle", "C-last", "D-first",
                  "D-middle", "D-last"});
+}
+
+TEST_F(LogDamageTest, APageOfTheTailThatCannotBeReadIsAGapAndTheRestIsServed) {
+  StoreUnits();
+  Reopen([](const std::string&) {});
+  // While the connection that has seen the page is busy.
+  const absl::Status read = logs_->store().Read([&](sqlite::Database&) {
+    SpoilPageOf(path(), "C-middle");
+    ExpectAnswers({"A-first", "A-middle", "A-last", "B-first", "B-middle", "B-last", "CHUNK_DAMAGED 20..22 3",
+                   "CHUNK_DAMAGED 30..32 3"});
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(read.ok());
 }
 
 TEST_F(LogDamageTest, VolumeAndResourcesGoOnAndContextHasNothingOfIt) {
