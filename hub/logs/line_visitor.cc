@@ -49,14 +49,14 @@ bool LineVisitor::FindCandidates(const ScanUnit& unit, LineSink* sink) {
   LineWalk walk(lines);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (!kinds_.IsWanted(lines.kinds[i])) continue;
+    // The filter will tell which lines; that there is one is enough.
+    if (has_lines && filter_ != nullptr && !KindOf(lines.kinds[i])->is_marker) continue;
     const StoredLine line = walk.At(i);
     if (line.kind.is_marker) {
       // One that begins before the window may reach into it.
       if (kinds_.TouchesWindow(line.place.time_us, kMaxLineTimeUs) && sink->Wants(line.place)) candidates_.push_back(i);
       continue;
     }
-    // The filter will tell which; that there is one is enough.
-    if (has_lines && filter_ != nullptr) continue;
     if (unit.is_before_window || !kinds_.IsInWindow(line.place.time_us) || !sink->Wants(line.place)) continue;
     has_lines = true;
     if (filter_ == nullptr) candidates_.push_back(i);

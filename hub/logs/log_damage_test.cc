@@ -144,6 +144,19 @@ TEST_F(LogDamageTest, APageOfTheFileThatCannotBeReadIsAGapAndTheRestIsServed) {
                  "D-middle", "D-last"});
 }
 
+TEST_F(LogDamageTest, APageOfTheTailThatCannotBeReadIsAGapAndTheRestIsServed) {
+  StoreUnits();
+  Reopen([](const std::string&) {});
+  // While the connection that has seen the page is busy.
+  const absl::Status read = logs_->store().Read([&](sqlite::Database&) {
+    SpoilPageOf(path(), "C-middle");
+    ExpectAnswers({"A-first", "A-middle", "A-last", "B-first", "B-middle", "B-last", "CHUNK_DAMAGED 20..22 3",
+                   "CHUNK_DAMAGED 30..32 3"});
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(read.ok());
+}
+
 TEST_F(LogDamageTest, VolumeAndResourcesGoOnAndContextHasNothingOfIt) {
   StoreUnits();
   selection_.from_us = UsAt(0);

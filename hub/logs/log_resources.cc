@@ -87,8 +87,7 @@ absl::StatusOr<std::vector<LogResourceInfo>> LogScanner::ListResources(std::stri
   selection.target_id = std::string(target_id);
   selection.deployment_id = std::string(deployment_id);
   std::vector<LogResourceInfo> infos;
-  RETURN_IF_ERROR(Look(selection, [&](const ScanView& view, UnitReader* reader) {
-    static_cast<void>(reader);
+  RETURN_IF_ERROR(Look(selection, [&](const ScanView& view, UnitReader* /*reader*/) {
     infos = Summarise(view.sources());
     return absl::OkStatus();
   }));

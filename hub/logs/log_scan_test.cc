@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "hub/logs/testing/log_scan_fixture.h"
@@ -81,6 +83,28 @@ TEST_F(LogScanTest, WhileMergesAndDeletionsRunEachLineComesOnceAndNoneIsMissed) 
       for (const std::string& entry : shown) EXPECT_TRUE(known.contains(entry)) << entry;
     }
   }
+}
+
+// Many sources, so that much of a question's time lies between its looks at the tail's index and at the tables.
+TEST_F(LogScanTest, ARowThatBecomesAChunkBetweenTwoLooksIsFoundOnce) {
+  constexpr std::int64_t kSources = 300;
+  std::vector<std::vector<ModelLine>> records;
+  for (std::int64_t i = 0; i < kSources; ++i) {
+    records.push_back(Plain(static_cast<double>(i), {"x"}));
+    records.back().front().resource = "web-" + std::to_string(i);
+  }
+  StoreLines(records);
+  scanner();
+  std::atomic<bool> is_done = false;
+  std::thread merger([&] {
+    for (std::int64_t source = 1; source <= kSources; ++source) MergeRows(source);
+    is_done = true;
+  });
+  while (!is_done) {
+    EXPECT_THAT(*scanner().ListResources(selection_.target_id, selection_.deployment_id), SizeIs(kSources));
+    EXPECT_THAT(Page(selection_, {.lines = 1000}), SizeIs(kSources));
+  }
+  merger.join();
 }
 
 TEST_F(LogScanTest, LinesOfOneMomentAreInTheOrderOfTheirNumbers) {

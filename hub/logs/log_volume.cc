@@ -39,16 +39,11 @@ class VolumeCount : public LineSink {
   }
 
   bool Wants(const LogCursor& place) override { return visitor_.kinds().IsInWindow(place.time_us); }
-  void TakeLine(const ScanUnit& unit, const StoredLine& line, std::string_view text) override {
-    static_cast<void>(unit);
-    static_cast<void>(text);
+  void TakeLine(const ScanUnit& /*unit*/, const StoredLine& line, std::string_view /*text*/) override {
     ++Part(line.place.time_us)[static_cast<std::size_t>(line.kind.level)];
   }
-  void TakeMarker(const ScanUnit& unit, const StoredLine& marker, std::string_view text) override {
-    static_cast<void>(unit);
-    static_cast<void>(marker);
-    static_cast<void>(text);
-  }
+  // No lines.
+  void TakeMarker(const ScanUnit& /*unit*/, const StoredLine& /*marker*/, std::string_view /*text*/) override {}
 
  private:
   std::array<std::int64_t, kLogLevels>& Part(std::int64_t time_us) {

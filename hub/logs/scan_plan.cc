@@ -41,15 +41,21 @@ absl::StatusOr<std::vector<ScanSource>> ReadSources(sqlite::Database& database, 
   }
 }
 
+absl::StatusOr<bool> IsStored(sqlite::Database& database, const TailRow& row) {
+  ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT 1 FROM log_tail WHERE first_line=?"));
+  const absl::StatusOr<bool> found = s.Bind(1, row.first_line).Step();
+  // Who reads it will say that it is damaged.
+  return absl::IsDataLoss(found.status()) ? true : found;
+}
+
 // Without those that became chunks before the transaction began. They go in their order, so the others are the end.
 absl::StatusOr<std::vector<TailRow>> StoredRows(sqlite::Database& database, std::vector<TailRow> rows) {
   std::size_t begin = 0;
   std::size_t end = rows.size();
   while (begin < end) {
     const std::size_t middle = begin + (end - begin) / 2;
-    ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT 1 FROM log_tail WHERE first_line=?"));
-    ASSIGN_OR_RETURN(const bool found, s.Bind(1, rows[middle].first_line).Step());
-    if (found) {
+    ASSIGN_OR_RETURN(const bool is_stored, IsStored(database, rows[middle]));
+    if (is_stored) {
       end = middle;
     } else {
       begin = middle + 1;
