@@ -56,7 +56,7 @@ TEST_F(LogExportTest, TextIsTimeResourceText) {
 
 TEST_F(LogExportTest, JsonLinesAreEntries) {
   AddLines(2);
-  log_reader_.Add(LineAt(5, "quote \" \x1B nul \0 end" + std::string(1, '\0')));
+  log_reader_.Add(LineAt(5, "quote \" \x1B nul " + std::string(1, '\0')));
   log_reader_.Add(
       FoundGap{.from_us = TimeUs(0), .to_us = TimeUs(1), .lines = 7, .reason = "RATE", .resource = "web-1"});
   const ExportStream stream = Export(LOG_EXPORT_FORMAT_JSON_LINES);

@@ -212,7 +212,7 @@ TEST_F(LogStreamsTest, ARestoredStoreDoesNotKnowThePosition) {
   const auto resumed = [&] {
     const auto again = std::make_shared<FakeStreamOf<fleet::v1::TailLogsResponse>>();
     Tail(again, {.resume = *position});
-    const std::string end = again->ended ? ReasonOf(*again->ended) : "";
+    std::string end = again->ended ? ReasonOf(*again->ended) : "";
     again->GoAway();
     return end;
   };
