@@ -12,7 +12,6 @@ namespace muster::hub {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 class LogDamageTest : public LogScanTest {

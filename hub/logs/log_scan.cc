@@ -163,7 +163,7 @@ absl::StatusOr<ScanFound> Scan(const ScanQuestion& question, std::vector<ScanUni
         break;
       }
     }
-    const absl::Status visited = units[i].is_damaged ? ChunkDamaged("it is marked") : visitor.Visit(units[i], &heap);
+    absl::Status visited = units[i].is_damaged ? ChunkDamaged("it is marked") : visitor.Visit(units[i], &heap);
     if (IsDamage(visited)) {
       heap.TakeDamaged(units[i]);
     } else if (!visited.ok()) {

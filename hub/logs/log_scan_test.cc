@@ -120,6 +120,7 @@ TEST_F(LogScanTest, LinesOfOneMomentAreInTheOrderOfTheirNumbers) {
 
 TEST_F(LogScanTest, APageEndsAtItsBytes) {
   std::vector<std::string> texts;
+  texts.reserve(300);
   for (int i = 0; i < 300; ++i) texts.emplace_back(kMaxLineBytes, static_cast<char>('a' + i % 26));
   for (int i = 0; i < 6; ++i) {
     StoreLines({Plain(i * 100, std::vector<std::string>(texts.begin() + i * 50, texts.begin() + (i + 1) * 50))});

@@ -142,6 +142,7 @@ absl::StatusOr<LogFollow> LogScanner::ReadBehind(const LogSelection& selection, 
     follow.reached = found.next ? found.next->number : up_to;
     ASSIGN_OR_RETURN(std::vector<StoredGap> lost, LostByNumber(view, selection, after, follow.reached));
     std::vector<ScanHit> hits;
+    hits.reserve(lost.size() + found.hits.size());
     for (StoredGap& stored : lost) {
       hits.push_back({.key = {.time_us = 0, .number = stored.line}, .source = nullptr, .entry = std::move(stored.gap)});
     }

@@ -61,6 +61,7 @@ enum class LogOrder { kOldestFirst, kNewestFirst };
 struct LogCursor {
   std::int64_t time_us = 0;
   std::int64_t number = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes what the compiler makes of a < b for a pointer.
   friend auto operator<=>(const LogCursor&, const LogCursor&) = default;
 };
 

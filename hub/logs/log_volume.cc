@@ -115,7 +115,7 @@ absl::StatusOr<LogVolume> LogScanner::ReadVolume(const LogSelection& selection, 
         volume.report.reached_us = std::max(units[i].first_us, window.from_us);
         break;
       }
-      const absl::Status added = count.Add(units[i]);
+      absl::Status added = count.Add(units[i]);
       if (!added.ok() && !IsDamage(added)) return added;
     }
     volume.report.scanned_bytes = reader->text_bytes();

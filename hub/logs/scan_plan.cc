@@ -109,7 +109,9 @@ absl::Status TakeChunks(const ScanSource& source, sqlite::Statement* s, std::vec
 
 absl::Status ListChunks(sqlite::Database& database, const ScanSource& source, std::int64_t from_us, std::int64_t to_us,
                         std::vector<ScanUnit>* units) {
-  if (!source.last_us || *source.last_us < from_us || *source.first_us >= to_us) return absl::OkStatus();
+  // Without a first time retention has left none of them.
+  if (!source.first_us || *source.first_us >= to_us) return absl::OkStatus();
+  if (!source.last_us || *source.last_us < from_us) return absl::OkStatus();
   ASSIGN_OR_RETURN(sqlite::Statement s,
                    database.Prepare("SELECT first_line, last_line, first_us, last_us, lines, levels, damaged"
                                     " FROM log_chunks WHERE source=? AND last_us>=? AND first_us<?"));

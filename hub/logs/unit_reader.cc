@@ -49,7 +49,11 @@ absl::StatusOr<std::string_view> UnitReader::TryText(const ScanUnit& unit) {
 
 void UnitReader::Note(const ScanUnit& unit, const absl::Status& status) {
   if (!IsDamage(status)) return;
-  damaged_.push_back({.first_line = unit.first_line, .is_tail = unit.is_tail, .why = MessageOf(status)});
+  damaged_.push_back({.source = unit.source->id,
+                      .last_us = unit.last_us,
+                      .first_line = unit.first_line,
+                      .is_tail = unit.is_tail,
+                      .why = MessageOf(status)});
 }
 
 }  // namespace muster::hub

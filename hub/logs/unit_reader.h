@@ -23,6 +23,8 @@ namespace muster::hub {
 inline bool IsDamage(const absl::Status& status) { return absl::IsDataLoss(status); }
 
 struct DamagedUnit {
+  std::int64_t source = 0;
+  std::int64_t last_us = 0;
   std::int64_t first_line = 0;
   bool is_tail = false;
   std::string why;

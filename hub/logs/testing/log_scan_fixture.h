@@ -48,6 +48,7 @@ inline std::string Show(const FoundEntry& entry) {
 }
 inline std::vector<std::string> Show(const std::vector<FoundEntry>& entries) {
   std::vector<std::string> shown;
+  shown.reserve(entries.size());
   for (const FoundEntry& entry : entries) shown.push_back(Show(entry));
   return shown;
 }
@@ -127,6 +128,7 @@ class LogScanTest : public LogStoreTest {
   // Also in the model.
   void StoreLines(const std::vector<std::vector<ModelLine>>& records) {
     std::vector<agent::v1::Record> made;
+    made.reserve(records.size());
     for (const std::vector<ModelLine>& lines : records) made.push_back(RecordOf(lines));
     Store(made);
   }
@@ -286,7 +288,8 @@ class LogScanTest : public LogStoreTest {
           RunBound(database, "DELETE FROM log_chunk_data WHERE first_line=?", [&](auto& d) { d.Bind(1, first); }));
       return RunBound(database,
                       "UPDATE log_sources SET lines=lines-?2, pruned_lines=pruned_lines+?2,"
-                      " pruned_to_us=max(coalesce(pruned_to_us, 0), ?3) WHERE id=?1",
+                      " pruned_to_us=max(coalesce(pruned_to_us, 0), ?3),"
+                      " first_us=(SELECT min(first_us) FROM log_chunks WHERE source=?1) WHERE id=?1",
                       [&](auto& d) { d.Bind(1, source).Bind(2, lines).Bind(3, last_us); });
     });
     ASSERT_TRUE(deleted.ok()) << deleted;
