@@ -25,8 +25,8 @@ class LogExport : public LineStream {
   absl::StatusOr<Next> Step() override;
   absl::StatusOr<Next> SendTrailer();
   // False: the client did not take all of the page, and after_ is where it goes on.
-  absl::StatusOr<bool> Send(const LogPage& page);
-  absl::StatusOr<std::string> Format(const FoundEntry& entry) const;
+  bool Send(const LogPage& page);
+  std::string Format(const FoundEntry& entry) const;
   void Count(const FoundEntry& entry);
 
   const fleet::v1::LogExportFormat format_;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "hub/api/connect_rpc_codec.h"
 #include "hub/api/testing/log_calls_fixture.h"
 
 namespace muster::hub {
@@ -55,7 +56,7 @@ TEST_F(LogExportTest, TextIsTimeResourceText) {
 
 TEST_F(LogExportTest, JsonLinesAreEntries) {
   AddLines(2);
-  log_reader_.Add(LineAt(5, "quote \" \x1B nul \0 end" + std::string(1, '\0')));
+  log_reader_.Add(LineAt(5, "quote \" \x1B nul " + std::string(1, '\0')));
   log_reader_.Add(
       FoundGap{.from_us = TimeUs(0), .to_us = TimeUs(1), .lines = 7, .reason = "RATE", .resource = "web-1"});
   const ExportStream stream = Export(LOG_EXPORT_FORMAT_JSON_LINES);
@@ -71,6 +72,36 @@ TEST_F(LogExportTest, JsonLinesAreEntries) {
   EXPECT_EQ(TrailerOf(stream)->lines(), 3);
   ASSERT_EQ(TrailerOf(stream)->gaps_size(), 1);
   EXPECT_EQ(TrailerOf(stream)->gaps(0).lines(), 7);
+}
+
+TEST_F(LogExportTest, JsonLinesReadAsProtobufsOwn) {
+  FoundLine line = LineAt(7, "\x1B[31m\xE2\x82\xAC \\ \" \t \x7F </script> \xE2\x80\xA8");
+  line.text += std::string(1, '\0');
+  line.place.time_us += 120;
+  line.shift_us = -1'500'000;
+  line.kind = {.stream = LogStream::kStderr, .level = LogLevel::kFatal, .is_continued = true};
+  line.place.number = log_reader_.Add(line);
+  const FoundGap gap{
+      .from_us = TimeUs(0), .to_us = TimeUs(1), .lines = 7, .records = 3, .reason = "RATE", .resource = "r"};
+  log_reader_.Add(gap);
+  std::istringstream file(FileOf(Export(LOG_EXPORT_FORMAT_JSON_LINES)));
+  for (const FoundEntry& entry : {FoundEntry(gap), FoundEntry(line)}) {
+    std::string text;
+    std::getline(file, text);
+    LogEntry read;
+    const absl::Status decoded = DecodeMessage(ConnectEncoding::kJson, text, &read);
+    ASSERT_TRUE(decoded.ok()) << decoded << text;
+    EXPECT_EQ(read.SerializeAsString(), ToMessage(entry).SerializeAsString()) << text;
+    // No field is left out, and none is of another kind.
+    nlohmann::json mine = nlohmann::json::parse(text);
+    nlohmann::json theirs = nlohmann::json::parse(*EncodeMessage(ConnectEncoding::kJson, read));
+    for (nlohmann::json* json : {&mine, &theirs}) {
+      for (auto& [name, value] : json->begin()->items()) {
+        if (name.find("time") != std::string::npos) value = nullptr;
+      }
+    }
+    EXPECT_EQ(mine, theirs);
+  }
 }
 
 TEST_F(LogExportTest, NothingIsAnEmptyFileWithATrailer) {

@@ -15,6 +15,11 @@ constexpr std::int64_t kStepNumbers = 65'536;
 // In front of every line.
 constexpr LogCursor kBeforeAll = {.time_us = std::numeric_limits<std::int64_t>::min(), .number = 0};
 
+std::int64_t NumberOf(const FoundEntry& entry) {
+  const auto* line = std::get_if<FoundLine>(&entry);
+  return line != nullptr ? line->place.number : std::get<FoundGap>(entry).number;
+}
+
 std::optional<LogCursor> AfterOf(const LogCursor& place) {
   return place == kBeforeAll ? std::nullopt : std::optional(place);
 }
@@ -94,10 +99,7 @@ absl::StatusOr<LineStream::Next> LogTail::SendStored() {
                                                                 .after = AfterOf(*position_.stored_after),
                                                                 .lines = kStepLines,
                                                                 .limits = kStepLimits}));
-  std::erase_if(page.entries, [&](const FoundEntry& entry) {
-    const auto* line = std::get_if<FoundLine>(&entry);
-    return line != nullptr && line->place.number > position_.number;
-  });
+  std::erase_if(page.entries, [&](const FoundEntry& entry) { return NumberOf(entry) > position_.number; });
   const bool has_entries = !page.entries.empty();
   const bool all_taken = Send(page.entries, [&](const FoundLine* last_line) {
     position_.stored_after = last_line != nullptr ? std::optional(last_line->place) : page.next;

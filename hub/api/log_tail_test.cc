@@ -109,6 +109,27 @@ TEST_F(LogTailTest, OthersLinesAreLookedAtOnce) {
   EXPECT_THAT(TextsOf(stream), ElementsAre("a Needle"));
 }
 
+TEST_F(LogTailTest, WhatIsMoreThanAStepComesInSteps) {
+  const TailStream stream = Tail(TailOf(0));
+  AddLines(2500);
+  for (int i = 0; i < 70'000; ++i) log_reader_.Add(LineAt(1, "another's"), "dep_2", "tgt_2");
+  AddLines(1);
+  Stored();
+  EXPECT_EQ(TextsOf(stream), Numbers(1, 2501));
+}
+
+TEST_F(LogTailTest, AHintThatComesWhileItLooksIsNotLost) {
+  const TailStream stream = Tail(TailOf(0));
+  log_reader_.Add(LineAt(1, "another's"), "dep_2", "tgt_2");
+  // It has asked for the last number, and reads up to there.
+  OnceInCall(2, [this] {
+    AddLines(1);
+    handlers_->LogsStored();
+  });
+  Stored();
+  EXPECT_THAT(TextsOf(stream), ElementsAre("1"));
+}
+
 TEST_F(LogTailTest, AQuietTailSaysSoEveryFifteenSeconds) {
   AddLines(1);
   const TailStream stream = Tail(TailOf(0));

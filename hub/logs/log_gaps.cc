@@ -33,7 +33,8 @@ absl::StatusOr<std::vector<StoredGap>> TakeLost(sqlite::Statement* s) {
                             .lines = s->Int64(3),
                             .records = s->Int64(5) - s->Int64(4) + 1,
                             .reason = LostReason(s->Int(0)),
-                            .resource = ""},
+                            .resource = "",
+                            .number = s->Int64(6)},
                     .line = s->Int64(6)});
   }
 }
@@ -42,7 +43,11 @@ absl::StatusOr<std::vector<StoredGap>> TakeLost(sqlite::Statement* s) {
 
 FoundGap GapOfMarker(const ScanSource& source, const StoredLine& marker, std::string_view text) {
   const std::int64_t from_us = marker.place.time_us;
-  FoundGap gap{.from_us = from_us, .to_us = from_us, .reason = kUnknownReason, .resource = source.resource};
+  FoundGap gap{.from_us = from_us,
+               .to_us = from_us,
+               .reason = kUnknownReason,
+               .resource = source.resource,
+               .number = marker.place.number};
   const std::optional<LogMarker> read = ParseMarker(text);
   if (!read) return gap;
   gap.lines = read->lines;

@@ -89,6 +89,9 @@ struct FoundGap {
   std::string reason;
   // Empty: of all resources.
   std::string resource;
+  // A marker's own, and for records that are lost that of the line that came next: which of two readers by number tells
+  // it. 0 for other gaps.
+  std::int64_t number = 0;
 };
 
 using FoundEntry = std::variant<FoundLine, FoundGap>;
