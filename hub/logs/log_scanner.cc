@@ -90,7 +90,7 @@ void LogScanner::ReportDamage(const std::vector<DamagedUnit>& units) {
       MutexLock lock(&mutex_);
       if (reported_.size() >= kMaxReported || !reported_.insert(unit.key.first_line).second) continue;
     }
-    log::Error("logs.db: the {} that begins with line {} is damaged and is left out of answers: {}",
+    log::Error("logs.db: the {} that begins with line {} is damaged and is shown as a gap: {}",
                unit.is_tail ? "row" : "chunk", unit.key.first_line, unit.why);
     if (!unit.is_tail) store_->NoteDamaged(unit.key);
   }

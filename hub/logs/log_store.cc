@@ -153,10 +153,8 @@ void LogStore::NoteDamaged(const ChunkKey& chunk) {
         *is_news = database.Changes() > 0;
         return absl::OkStatus();
       },
-      [this, chunk, is_news](const absl::Status& stored) {
-        if (!stored.ok() || !*is_news) return;
-        log::Error("lines from {} on in {} are damaged; they are shown as a gap", chunk.first_line, path_);
-        observer_.damaged();
+      [this, is_news](const absl::Status& stored) {
+        if (stored.ok() && *is_news) observer_.damaged();
       });
 }
 

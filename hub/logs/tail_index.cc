@@ -10,10 +10,12 @@ absl::Status TailIndex::Load(sqlite::Database& database) {
   ASSIGN_OR_RETURN(sqlite::Statement meta, database.Prepare("SELECT next_line FROM log_meta"));
   ASSIGN_OR_RETURN(const bool has_meta, meta.Step());
   if (!has_meta) return MakeError(absl::StatusCode::kDataLoss, "DATABASE_CORRUPT", "log_meta is empty");
-  ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT first_line, source, first_us, last_us, arrived_us,"
-                                                         " lines, bytes FROM log_tail t WHERE NOT EXISTS (SELECT 1 FROM"
-                                                         " log_chunk_data d WHERE d.first_line=t.first_line)"
-                                                         " ORDER BY first_line"));
+  // Rows that could not be read and are damaged chunks now. A page of lines that is damaged must not count as the
+  // table's damage: the chunks' index alone is looked at.
+  ASSIGN_OR_RETURN(sqlite::Statement s,
+                   database.Prepare("SELECT first_line, source, first_us, last_us, arrived_us, lines, bytes FROM"
+                                    " log_tail t WHERE NOT EXISTS (SELECT 1 FROM log_chunks c WHERE c.source=t.source"
+                                    " AND c.last_us=t.last_us AND c.first_line=t.first_line) ORDER BY first_line"));
   MutexLock lock(&mutex_);
   next_line_ = meta.Int64(0);
   while (true) {
