@@ -86,7 +86,12 @@ absl::Status JournalStore::TryAppend(const std::vector<Entry>& entries, const Lo
     ASSIGN_OR_RETURN(const std::int64_t ordinal, OwnOrdinal(&transaction));
     for (const Entry& entry : entries) RETURN_IF_ERROR(transaction.Append(ordinal, entry));
   }
+#ifdef MUSTER_MUTANT_LOG_POSITION_APART  // a negative control of tests/fault: positions come with the next commit
+  static LogChanges late;
+  RETURN_IF_ERROR(transaction.ChangeLogs(std::exchange(late, changes), MaxPositions()));
+#else
   RETURN_IF_ERROR(transaction.ChangeLogs(changes, MaxPositions()));
+#endif
   RETURN_IF_ERROR(transaction.Commit());
   // Positions lie anywhere in their table: a page for each, until it is all of them.
   const std::int64_t position_pages =

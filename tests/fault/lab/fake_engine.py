@@ -53,13 +53,15 @@ class Container:
 class FakeEngine:
     """`offset_s` is called for what the host's clock was set by."""
 
-    def __init__(self, socket, seed, lines_per_s, names=("web", "db", "tty"), offset_s=lambda: 0):
+    def __init__(self, socket, seed, lines_per_s, names=("web", "db", "tty"), offset_s=lambda: 0, tick_ms=1):
         self.socket = socket
         self.containers = {name: Container(name, has_tty=name == "tty") for name in names}
         self._by_id = {container.id: container for container in self.containers.values()}
         self._random = random.Random(seed)
         self._lines_per_s = lines_per_s
         self._offset_s = offset_s
+        # Of the engine's clock: lines written within one have the same time.
+        self._tick_ns = tick_ms * 1_000_000
         self._changed = threading.Condition()
         self._quiet = threading.Event()
         self._server = None
@@ -131,8 +133,7 @@ class FakeEngine:
 
     def _write_line(self, container, length):
         text = f"{container.name} line {len(container.lines) + 1} ".encode().ljust(length, b"x")
-        # Often several within one tick of the engine's clock.
-        now_ns = (time.time_ns() + int(self._offset_s() * 1e9)) // 1_000_000 * 1_000_000
+        now_ns = (time.time_ns() + int(self._offset_s() * 1e9)) // self._tick_ns * self._tick_ns
         container.lines.append((len(text), now_ns // 1000))
         text += b"\n"
         stream = STDOUT if container.has_tty else self._random.choice((STDOUT, STDOUT, STDERR))

@@ -22,7 +22,7 @@ IN_FLIGHT_LINES = 1000
 
 class Host:
     def __init__(self, room, number, deployments=4, rate=40, journal_bytes=8 * MIB, disk_megabytes=32, binary=None,
-                 message_bytes=0, lines_rate=40):
+                 message_bytes=0, lines_rate=40, engine_tick_ms=1):
         self.room, self.number = room, number
         self.name = f"host{number}"
         self.namespace = f"h{number}"
@@ -38,7 +38,7 @@ class Host:
         self.oracle = Oracle(self.dir)
         self.clock_offset_s = 0
         self.engine = FakeEngine(self.dir / "docker.sock", room.seed * 1000 + number, lines_rate,
-                                 offset_s=lambda: self.clock_offset_s)
+                                 offset_s=lambda: self.clock_offset_s, tick_ms=engine_tick_ms)
         # Names of records that were on a disk which was replaced by an older one, or thrown away.
         self.excused = set()
         # Of each container the numbers of the lines that may be there twice, because the disk that knew how far they had

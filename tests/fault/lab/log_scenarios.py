@@ -38,8 +38,8 @@ def logs_journal_at_its_bound(lab):
 
 
 def logs_agent_killed_between_pieces(lab):
-    """Kills at any moment, while many lines come in pieces: position and lines agree."""
-    lab.begin(rate=20, lines_rate=300)
+    """Kills at any moment, while many lines have the same time and some come in pieces: position and lines agree."""
+    lab.begin(rate=20, lines_rate=300, engine_tick_ms=50)
     for _ in range(20):
         for host in lab.hosts:
             lab.count()

@@ -13,6 +13,8 @@ CONTROLS = {
     "hub-without-sync": ("hub", "muster-fault-store-writer-no-sync"),
     "hub-acks-before-commit": ("hub", "muster-fault-store-writer-early-ack"),
     "hub-without-dedupe": ("scenario", "muster-hub-no-dedupe"),
+    "positions-of-logs-apart": ("log-scenario", "muster-fault-agent-log-position-apart"),
+    "logs-go-on-by-time": ("log-scenario", "muster-fault-agent-log-skip-by-time"),
     "too-little-traffic": ("round", "muster-hub"),
 }
 
@@ -22,6 +24,9 @@ def run(name, seed):
     if what == "scenario":
         result = scenarios.run("acks_lost_batches_sent_again", seed, hub_binary=BIN / program)
         return result | {"caught": result["duplicated"] > 0}
+    if what == "log-scenario":
+        result = scenarios.run("logs_agent_killed_between_pieces", seed, agent_binary=BIN / program)
+        return result | {"caught": result["lost"] + result["duplicated"] > 0}
     if what == "round":
         result = _idle_round(seed)
         return result | {"caught": any(problem.startswith("invalid") for problem in result["problems"])}

@@ -318,8 +318,8 @@ ALL = {function.__name__: function for function in (
 class Lab:
     """What a scenario's text needs."""
 
-    def __init__(self, seed, hub_binary):
-        self.seed, self.hub_binary = seed, hub_binary
+    def __init__(self, seed, hub_binary=None, agent_binary=None):
+        self.seed, self.hub_binary, self.agent_binary = seed, hub_binary, agent_binary
         self.random = random.Random(seed)
         self.experiment = None
         self.expects_gaps = False
@@ -328,7 +328,8 @@ class Lab:
         self.stalls = Stalls()
 
     def begin(self, **options):
-        self.experiment = Round(self.seed, hub_binary=self.hub_binary, **{"hosts": 2} | options)
+        self.experiment = Round(self.seed, hub_binary=self.hub_binary,
+                                **{"hosts": 2, "binary": self.agent_binary} | options)
         self.room, self.hosts = self.experiment.room, self.experiment.room.hosts
         self.facts = self.experiment.facts
         self.experiment.warm_up()
@@ -369,12 +370,12 @@ class Lab:
                     self.require_within(late, TIMES_WITHIN_S, f"{host.name}: {message} is stored with another time")
 
 
-def run(name, seed, keep=None, hub_binary=None):
-    return _run(name, ALL[name], Lab(seed, hub_binary), keep)
+def run(name, seed, keep=None, hub_binary=None, agent_binary=None):
+    return _run(name, ALL[name], Lab(seed, hub_binary, agent_binary), keep)
 
 
 def run_long_outage(seconds, seed, keep):
-    return _run("long_outage", lambda lab: long_outage(lab, seconds), Lab(seed, None), keep)
+    return _run("long_outage", lambda lab: long_outage(lab, seconds), Lab(seed), keep)
 
 
 def _run(name, do, lab, keep):
