@@ -19,8 +19,8 @@
 #include "agent/journal/presence.h"
 #include "agent/journal/recorder.h"
 #include "agent/link/grpc_dialer.h"
-#include "agent/logs/log_sources.h"
 #include "agent/logs/log_collector.h"
+#include "agent/logs/log_sources.h"
 #include "agent/logs/log_tap.h"
 #include "agent/logs/masker.h"
 #include "agent/make_observer.h"
@@ -178,9 +178,8 @@ absl::Status RunAgent(const RunConfig& config) {
       SystemUniform(), clock, &dialer, &housekeeping);
   Recorder recorder(clock, &journal, &runner);
   housekeeping.set_recorder(&recorder);
-  LogCollector collector(
-      {.collects_containers = config.container_logs, .boot_id = boot_id, .uniform = SystemUniform()}, clock,
-      std::make_unique<BeastStreamGroup>(config.docker_socket), &masker, &journal, &own_log);
+  LogCollector collector({.collects_containers = config.container_logs, .boot_id = boot_id, .uniform = SystemUniform()},
+                         clock, std::make_unique<BeastStreamGroup>(config.docker_socket), &masker, &journal, &own_log);
   housekeeping.set_collector(&collector);
   const OwnLogWatch own_log_watch(&own_log, &collector);
   observer = MakeObserver(config, &recorder, &collector);

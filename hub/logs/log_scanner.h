@@ -160,7 +160,8 @@ class LogReader {
   virtual ~LogReader() = default;
 
   virtual absl::StatusOr<LogPage> ReadPage(const LogSelection& selection, const LogPageRequest& request) = 0;
-  // `parts` equal parts of the selection's window; where that is open, from the first to the last line there is.
+  // `parts` equal parts of the selection's window; where that is open, from the first to the last line there is, and
+  // fewer when they were shorter than a second.
   virtual absl::StatusOr<LogVolume> ReadVolume(const LogSelection& selection, int parts, const ScanLimits& limits) = 0;
   virtual absl::StatusOr<std::vector<LogResourceInfo>> ListResources(std::string_view target_id,
                                                                      std::string_view deployment_id) = 0;

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::int64_t kOpenFrom = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kOpenTo = std::numeric_limits<std::int64_t>::max();
+// Of a window that nobody gave.
+constexpr std::int64_t kShortestPartUs = 1'000'000;
 
 // Counts what is in the volume's parts.
 class VolumeCount : public LineSink {
@@ -99,7 +101,11 @@ absl::StatusOr<LogVolume> LogScanner::ReadVolume(const LogSelection& selection, 
     ASSIGN_OR_RETURN(std::vector<ScanUnit> units, view.ListByTime(selection.from_us, selection.to_us));
     std::erase_if(units, [](const ScanUnit& unit) { return unit.is_before_window; });
     LogSelection window = selection;
+    const bool is_open = window.from_us == kOpenFrom || window.to_us == kOpenTo;
     if (!CloseWindow(units, &window)) return absl::OkStatus();
+    if (is_open)
+      parts =
+          static_cast<int>(std::min<std::int64_t>(parts, (window.to_us - window.from_us - 1) / kShortestPartUs + 1));
     volume.from_us = window.from_us;
     volume.part_us = (window.to_us - window.from_us - 1) / parts + 1;
     volume.parts.resize(static_cast<std::size_t>(parts));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/status.h"
+#include "common/testing/must.h"
 #include "hub/logs/chunk_reader.h"
 #include "hub/logs/chunk_writer.h"
 #include "hub/logs/log_filter.h"
@@ -25,18 +26,6 @@ constexpr std::int64_t kSource = 1;
 constexpr std::size_t kChunks = 128;
 constexpr std::size_t kChunkBytes = 512 * 1024;
 constexpr std::size_t kRecordBytes = 47 * 1024;
-
-void Check(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "%s\n", MessageOf(status).c_str());
-  std::abort();
-}
-
-template <typename T>
-T Must(absl::StatusOr<T> value) {
-  Check(value.status());
-  return *std::move(value);
-}
 
 const std::vector<OwnedBlock>& Records() {
   static const std::vector<OwnedBlock> records = [] {

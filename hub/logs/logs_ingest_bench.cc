@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "common/status.h"
+#include "common/testing/must.h"
 #include "common/testing/temp_dir.h"
 #include "common/time_format.h"
 #include "hub/fleet/fleet.h"
@@ -43,18 +44,6 @@ constexpr std::uint64_t kSeed = 1;
 constexpr double kMustMbPerCpuSecond = 80;
 constexpr double kMustPercent = 20;
 constexpr double kMustMib = 200;
-
-void Check(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "%s\n", MessageOf(status).c_str());
-  std::abort();
-}
-
-template <typename T>
-T Must(absl::StatusOr<T> value) {
-  Check(value.status());
-  return *std::move(value);
-}
 
 double CpuSeconds(clockid_t clock) {
   timespec time{};

@@ -21,6 +21,7 @@
 #include "absl/functional/function_ref.h"
 #include "common/clock.h"
 #include "common/status.h"
+#include "common/testing/must.h"
 #include "common/testing/temp_dir.h"
 #include "hub/logs/chunk_writer.h"
 #include "hub/logs/log_filter.h"
@@ -47,18 +48,6 @@ constexpr std::size_t kNeedleLine = 1234;
 constexpr double kFirstPageSeconds = 0.3;
 constexpr double kScanRatio = 0.6;
 constexpr double kNeedleSeconds = 1.5;
-
-void Check(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "%s\n", MessageOf(status).c_str());
-  std::abort();
-}
-
-template <typename T>
-T Must(absl::StatusOr<T> value) {
-  Check(value.status());
-  return *std::move(value);
-}
 
 // Of one resource: the chunk that is being made, and the time it has got to.
 struct Resource {

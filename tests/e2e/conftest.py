@@ -18,6 +18,7 @@ from harness.docker_engine import DockerEngine, EventLog  # noqa: E402
 from harness.docker_proxy import RecordingDockerProxy  # noqa: E402
 from harness.host_box import HostBox, add_hub_address, remove_hub_address  # noqa: E402
 from harness.hub import Hub  # noqa: E402
+from harness.scribe import Scribe  # noqa: E402
 
 STRICT = base.AS_ROOT or os.environ.get("CI") == "true"
 LOG_LINES_SHOWN = 25
@@ -102,6 +103,21 @@ def docker_host(hub, proxy, folder):
     hub.wait_connected("dock")
     yield agent
     agent.stop()
+
+
+@pytest.fixture
+def running_scribe(engine, hub, folder, docker_host):
+    """Containers on the target `dock` that write what the test says: running_scribe("name")."""
+    made = []
+
+    def make(name, **options):
+        made.append(Scribe(engine, folder, name, **options))
+        hub.wait_status("dock", name, "running")
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.remove()
 
 
 @pytest.fixture(scope="module")

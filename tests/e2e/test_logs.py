@@ -21,19 +21,15 @@ pytestmark = pytest.mark.usefixtures("docker_host")
 
 
 @pytest.fixture
-def scribe(engine, hub, folder):
-    made = []
-
+def scribe(running_scribe, hub):
+    """A container that has said "first line", and of which the hub knows it."""
     def make(name, **options):
-        made.append(Scribe(engine, folder, name, **options))
-        hub.wait_status("dock", name, "running")
-        made[-1].say("first line")
+        made = running_scribe(name, **options)
+        made.say("first line")
         wait_line(hub, name, "first line")
-        return made[-1]
+        return made
 
-    yield make
-    for one in made:
-        one.remove()
+    return make
 
 
 class Tail:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.base import until
 from harness.hub import ApiError
-from harness.scribe import Scribe, gaps, lines, numbers, texts, wait_line
+from harness.scribe import gaps, lines, numbers, texts, wait_line
 
 FLOOD_S = 8
 TEN_MEGABYTES = 10_000_000
@@ -16,22 +16,8 @@ PART_BYTES = 16384
 pytestmark = pytest.mark.usefixtures("docker_host")
 
 
-@pytest.fixture
-def scribe(engine, hub, folder):
-    made = []
-
-    def make(name, **options):
-        made.append(Scribe(engine, folder, name, **options))
-        hub.wait_status("dock", name, "running")
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.remove()
-
-
-def test_garbage_nul_and_colours(scribe, hub):
-    writer = scribe("garbage")
+def test_garbage_nul_and_colours(running_scribe, hub):
+    writer = running_scribe("garbage")
     writer.write(b"\xff\xfe\x00\x80 begin \x00 end\n")
     writer.write(b"\x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b31m bell\x07\n")
     writer.say("sound")
@@ -43,8 +29,8 @@ def test_garbage_nul_and_colours(scribe, hub):
     assert not set(printed) & set(map(chr, [*range(0, 10), *range(11, 32), 127, *range(128, 160)])), printed
 
 
-def test_a_line_of_ten_megabytes(scribe, hub):
-    writer = scribe("endless")
+def test_a_line_of_ten_megabytes(running_scribe, hub):
+    writer = running_scribe("endless")
     writer.write(b"x" * TEN_MEGABYTES + b"\n")
     # What is beyond the rate is refused for a second at a time.
     time.sleep(2.5)
@@ -58,8 +44,8 @@ def test_a_line_of_ten_megabytes(scribe, hub):
     assert sum(len(row["text"]) for row in parts) > 2_000_000
 
 
-def test_a_flood_delays_neither_neighbours_nor_statuses(scribe, hub, engine):
-    neighbour = scribe("neighbour")
+def test_a_flood_delays_neither_neighbours_nor_statuses(running_scribe, hub, engine):
+    neighbour = running_scribe("neighbour")
     flood = engine.container("flood", "sh", "-c", "while :; do cat /pipe/block; done",
                              options=["--volume", f"{_block(neighbour.pipes)}:/pipe/block"])
     began = time.time()
@@ -100,8 +86,8 @@ def _rfc3339(at):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
-def test_a_container_that_dies_while_it_is_followed(scribe, hub, engine):
-    writer = scribe("mortal")
+def test_a_container_that_dies_while_it_is_followed(running_scribe, hub, engine):
+    writer = running_scribe("mortal")
     writer.write("last words\nand half a line")
     time.sleep(0.05)
     engine.docker("kill", writer.id)
@@ -109,8 +95,8 @@ def test_a_container_that_dies_while_it_is_followed(scribe, hub, engine):
     wait_line(hub, "mortal", "and half a line")
 
 
-def test_questions_that_cannot_be_answered(scribe, hub):
-    scribe("asked").say("here")
+def test_questions_that_cannot_be_answered(running_scribe, hub):
+    running_scribe("asked").say("here")
     wait_line(hub, "asked", "here")
     for reason, selection in (("BAD_FILTER", {"regex": "a(b"}), ("BAD_FILTER", {"text": "x" * 600}),
                               ("BAD_WINDOW", {"from_time": "2026-01-02T00:00:00Z", "to_time": "2026-01-01T00:00:00Z"}),
@@ -125,8 +111,8 @@ def test_questions_that_cannot_be_answered(scribe, hub):
     assert texts(hub, "asked", regex=r"(\pL{1,30}\d{0,30}){0,5}e$") == ["here"]
 
 
-def test_a_damaged_chunk_is_a_gap_and_the_rest_is_served(scribe, hub):
-    writer = scribe("hurt")
+def test_a_damaged_chunk_is_a_gap_and_the_rest_is_served(running_scribe, hub):
+    writer = running_scribe("hurt")
     filler = "y" * 900
     for number in range(1, 1501):
         writer.say(f"row {number} {filler}")
