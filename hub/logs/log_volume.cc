@@ -103,9 +103,10 @@ absl::StatusOr<LogVolume> LogScanner::ReadVolume(const LogSelection& selection, 
     LogSelection window = selection;
     const bool is_open = window.from_us == kOpenFrom || window.to_us == kOpenTo;
     if (!CloseWindow(units, &window)) return absl::OkStatus();
-    if (is_open)
-      parts =
-          static_cast<int>(std::min<std::int64_t>(parts, (window.to_us - window.from_us - 1) / kShortestPartUs + 1));
+    if (is_open) {
+      const std::int64_t seconds = (window.to_us - window.from_us) / kShortestPartUs;
+      parts = static_cast<int>(std::clamp<std::int64_t>(seconds, 1, parts));
+    }
     volume.from_us = window.from_us;
     volume.part_us = (window.to_us - window.from_us - 1) / parts + 1;
     volume.parts.resize(static_cast<std::size_t>(parts));
