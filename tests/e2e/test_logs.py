@@ -140,7 +140,10 @@ def test_rotation_takes_nothing_from_a_stream_that_is_followed(scribe, hub):
         if number % 50 == 0:
             time.sleep(0.05)
     wait_line(hub, "rotating", "row 3000", timeout=90)
-    assert numbers(hub, "rotating", "row") == list(range(1, 3001)) or gaps(hub, "rotating")
+    stored = numbers(hub, "rotating", "row")
+    assert stored == sorted(set(stored)), "twice, or out of order"
+    # On a machine that stalls, a file may be rotated away before it is read.
+    assert len(stored) == 3000 or gaps(hub, "rotating")
 
 
 def test_what_was_rotated_away_while_no_agent_ran_is_a_gap(scribe, hub, docker_host):

@@ -19,6 +19,8 @@ class Stored:
     lines: list = field(default_factory=list)
     gaps: set = field(default_factory=set)  # (reason, from, to, lines, resource)
     broken: list = field(default_factory=list)
+    # Ends of long lines whose beginning is not there.
+    ends: list = field(default_factory=list)
 
 
 def read(hub, target_id, deployment, name):
@@ -49,7 +51,8 @@ def read(hub, target_id, deployment, name):
             number, length, at = open_part
             length += len(text)
         else:
-            stored.broken.append(f"{name}: a line that nobody wrote: {text[:60]}")
+            is_end = set(text) == {"x"}
+            (stored.ends if is_end else stored.broken).append(f"{name}: a line that nobody wrote: {text[:60]}")
             continue
         if row.get("continued"):
             open_parts[stream] = number, length, at
@@ -98,8 +101,8 @@ def check(host, stored):
     for name, written in host.engine.lines_written().items():
         found = stored[name]
         verdict.lines += len(written)
-        # The end of a line whose beginning is in a gap.
-        verdict.wrong += [] if found.gaps else found.broken[:1]
+        # A beginning may be in a gap.
+        verdict.wrong += found.broken[:1] + ([] if found.gaps else found.ends[:1])
         verdict.gaps |= found.gaps
         times = collections.Counter(number for number, _, _ in found.lines)
         again = {number for number, count in times.items() if count > 1} - host.rewound.get(name, set())
