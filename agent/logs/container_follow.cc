@@ -21,8 +21,6 @@ constexpr int kMaxSkipDoublings = 5;
 // The engine has no log of this container that could be read.
 bool IsRefusal(int http_code) { return http_code == 404 || http_code == 409 || http_code == 501; }
 
-std::size_t IndexOf(LogStream stream) { return stream == LogStream::kStderr ? 1 : 0; }
-
 bool IsBadStream(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
   return reason == "BAD_LOG_STREAM" || reason == "ENGINE_LOG_ERROR";
@@ -218,13 +216,13 @@ bool ContainerFollow::MayRepeat(const DockerMessage& message) const {
   if (stream.state.open_line_ns == message.time_ns) return false;
   if (stream.run.count == 0) return message.time_ns <= place->last.time_ns;
   if (message.time_ns != stream.run.time_ns) return message.time_ns < stream.run.time_ns;
-  const std::vector<MessageId>& latest = latest_[IndexOf(message.stream)];
+  const std::vector<MessageId>& latest = latest_[StreamIndex(message.stream)];
   const bool is_known = !latest.empty() && latest.front().time_ns == message.time_ns;
   return !is_known || std::find(latest.begin(), latest.end(), IdOf(message)) != latest.end();
 }
 
 void ContainerFollow::NoteLatest(const DockerMessage& message) {
-  std::vector<MessageId>& latest = latest_[IndexOf(message.stream)];
+  std::vector<MessageId>& latest = latest_[StreamIndex(message.stream)];
   if (!latest.empty() && latest.front().time_ns != message.time_ns) latest.clear();
   if (latest.size() < kMaxLatest) latest.push_back(IdOf(message));
 }

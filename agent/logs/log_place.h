@@ -4,6 +4,7 @@
 #define MUSTER_AGENT_LOGS_LOG_PLACE_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -34,6 +35,9 @@ struct TimeRun {
   void Add(std::int64_t message_time_ns);
 };
 
+// A container has two streams; all that a TTY gives is stdout.
+inline std::size_t StreamIndex(LogStream stream) { return stream == LogStream::kStderr ? 1 : 0; }
+
 // Of one stream of the container.
 struct StreamPlace {
   StreamState state;
@@ -51,8 +55,8 @@ struct LogPlace {
   std::int64_t clock_us = 0;
   std::string boot_id;
 
-  StreamPlace& Of(LogStream stream) { return streams[stream == LogStream::kStderr ? 1 : 0]; }
-  const StreamPlace& Of(LogStream stream) const { return streams[stream == LogStream::kStderr ? 1 : 0]; }
+  StreamPlace& Of(LogStream stream) { return streams[StreamIndex(stream)]; }
+  const StreamPlace& Of(LogStream stream) const { return streams[StreamIndex(stream)]; }
   // Which of its stream's messages of the same time L is.
   std::int64_t count() const { return Of(last.stream).run.count; }
 };

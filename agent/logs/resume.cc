@@ -45,7 +45,7 @@ void PlaceSearch::See(const DockerMessage& message) {
   ++messages_;
   if (exact_.has_value()) ++exact_->behind;
   if (moved_.has_value()) ++moved_->behind;
-  Run& run = runs_[message.stream == LogStream::kStderr ? 1 : 0];
+  Run& run = runs_[StreamIndex(message.stream)];
   run.is_first = run.is_first && (run.run.count == 0 || run.run.time_ns == message.time_ns);
   run.run.Add(message.time_ns);
   const bool may_be = message.stream == last_.stream && message.time_ns == last_.time_ns && run.run.count <= count_;
