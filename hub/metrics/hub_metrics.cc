@@ -79,8 +79,6 @@ struct HubMetrics::Families {
                                        .Name("distr_hub_api_request_seconds")
                                        .Help("Duration of the operators' API calls, by protocol.")
                                        .Register(registry);
-  Counter& audit_entries =
-      MakeCounter(registry, "distr_hub_audit_entries_total", "Audit entries written since the hub started.").Add({});
   Family<Counter>& connect_redeemed =
       MakeCounter(registry, "distr_hub_connect_requests_total", "Fetches of the install script, by result.");
   Family<Counter>& log_scans = MakeCounter(registry, "distr_hub_log_scans_total",
@@ -174,8 +172,6 @@ void HubMetrics::ApiCall(std::string_view protocol, std::string_view method, abs
 void HubMetrics::ApiMethod(std::string_view protocol, std::string_view method) {
   families_->api_requests.Add({{"protocol", std::string(protocol)}, {"method", std::string(method)}, {"code", "ok"}});
 }
-
-void HubMetrics::AuditEntry() { families_->audit_entries.Increment(); }
 
 void HubMetrics::LogScanned(std::string_view end, absl::Duration took, std::int64_t bytes) {
   families_->log_scans.Add({{"end", std::string(end)}}).Increment();
