@@ -33,19 +33,19 @@ class MetricsEndpointTest : public ::testing::Test {
     ASSERT_TRUE(config.ok()) << config.status();
     endpoint_ = std::make_unique<MetricsEndpoint>(
         *config,
-        MetricsSources{.organization = "Vendor",
-                       .fleet = [] { return ExposedFleet(); },
-                       .add_logs = [](ExposedFleet*) {},
-                       .hub = [] { return HubGauges{.organizations = 1, .open_sessions = 7}; },
-                       .version = [this] { return version_.load(); },
-                       .targets = [] { return std::vector<Fleet::TargetName>{{.id = "tgt_1", .name = "edge", .customer = ""}}; },
-                       .host = [](std::string_view id) -> absl::StatusOr<Fleet::NamedHost> {
-                         if (id == "tgt_1") return Fleet::NamedHost();
-                         if (id == "away")
-                           return MakeError(absl::StatusCode::kUnavailable, "HOST_NOT_PRESENT", "it is stale");
-                         return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "there is none");
-                       },
-                       .hub_token_allows = [](std::string_view token) { return token == "mtk_metrics"; }},
+        MetricsSources{
+            .organization = "Vendor",
+            .fleet = [](bool) { return ExposedFleet(); },
+            .add_logs = [](ExposedFleet*) {},
+            .hub = [] { return HubGauges{.organizations = 1, .open_sessions = 7}; },
+            .version = [this] { return version_.load(); },
+            .targets = [] { return std::vector<Fleet::TargetName>{{.id = "tgt_1", .name = "edge", .customer = ""}}; },
+            .host = [](std::string_view id) -> absl::StatusOr<Fleet::NamedHost> {
+              if (id == "tgt_1") return Fleet::NamedHost();
+              if (id == "away") return MakeError(absl::StatusCode::kUnavailable, "HOST_NOT_PRESENT", "it is stale");
+              return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "there is none");
+            },
+            .hub_token_allows = [](std::string_view token) { return token == "mtk_metrics"; }},
         &counters_, &clock_);
     endpoint_->AddTo(&router_);
     HttpServerOptions listener = MetricsListener({.address = {.host = "127.0.0.1", .port = 0}, .token = {}});

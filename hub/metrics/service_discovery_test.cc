@@ -28,8 +28,8 @@ TEST(WriteServiceDiscovery, ListsEveryTargetAtThisListener) {
 TEST(WriteServiceDiscovery, AnEmptyFleetIsAnEmptyList) { EXPECT_EQ(WriteServiceDiscovery("h", "v", {}), "[]"); }
 
 TEST(WriteServiceDiscovery, TakesAnyHostHeader) {
-  const std::string text =
-      WriteServiceDiscovery(std::string("\xff\"") + std::string(10'000, 'h'), "v", {{.id = "a", .name = "\xff", .customer = ""}});
+  const std::string text = WriteServiceDiscovery(std::string("\xff\"") + std::string(10'000, 'h'), "v",
+                                                 {{.id = "a", .name = "\xff", .customer = ""}});
   EXPECT_LT(text.size(), 1000u);
   EXPECT_FALSE(nlohmann::json::parse(text, nullptr, false).is_discarded());
 }
