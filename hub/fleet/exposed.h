@@ -106,7 +106,10 @@ struct ExposedLogDrop {
 struct ExposedDeployment {
   std::string_view labels;
   const DeploymentFacts* facts = nullptr;
+  types::v1::DeploymentStatus status = types::v1::DEPLOYMENT_STATUS_NO_STATUS;
   double reported = 0;  // 0: never
+  double since = 0;
+  double restarts = 0;
 };
 
 struct ExposedHost {

@@ -113,7 +113,6 @@ std::shared_ptr<const ShownTarget> Target::MakeShown(std::string_view organizati
   const std::string place = fmt::format("{},{},{}", organization, Label("customerorganization", stored_.customer),
                                         Label("deploymenttarget", stored_.name));
   texts.Add(fmt::format("{},{}", place, Label("deploymenttargetid", stored_.id)), &facts.labels);
-  texts.Add(stored_.id, &facts.id);
   facts.is_cut = stored_.name.size() > kMaxLabelBytes;
   if (!stored_.agent_version.empty()) texts.Add(Label("version", stored_.agent_version), &facts.agent);
   texts.Add(MachineLabels(stored_.machine), &facts.machine);
@@ -157,6 +156,8 @@ std::shared_ptr<const ShownTarget> Target::MakeShown(std::string_view organizati
   }
   shown->text = texts.Join();
   facts.place = facts.labels.substr(0, place.size());
+  // Between the quotes at its end; ids need no escaping.
+  facts.id = facts.labels.substr(facts.labels.size() - 1 - stored_.id.size(), stored_.id.size());
   return shown;
 }
 
@@ -231,6 +232,7 @@ void SpreadRows(bool with_hosts, ExposedFleet* fleet) {
       const bool has_status = facts.status != types::v1::DEPLOYMENT_STATUS_NO_STATUS;
       fleet->deployments.push_back({.labels = facts.labels,
                                     .facts = &facts,
+                                    .status = facts.status,
                                     .reported = target.reported > 0 ? target.reported
                                                 : has_status        ? facts.since
                                                                     : 0});

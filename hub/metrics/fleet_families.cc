@@ -28,12 +28,12 @@ void WriteTargetFacts(const std::vector<ExposedTarget>& targets, PageWriter& pag
             [](const ExposedTarget& target) { return target.clock_skew; });
   page.Family("distr_deployment_target_agent_info", FamilyType::kGauge,
               "The agent's version; always 1. Absent until it is known.");
-  ForEach(targets, [&](const ExposedTarget& target) {
+  ForEachWithFacts(targets, [&](const ExposedTarget& target) {
     if (!target.facts->agent.empty()) page.Sample(target.labels, target.facts->agent, 1);
   });
   page.Family("distr_deployment_target_machine_info", FamilyType::kGauge,
               "The machine; always 1. Absent until it is known.");
-  ForEach(targets, [&](const ExposedTarget& target) {
+  ForEachWithFacts(targets, [&](const ExposedTarget& target) {
     if (!target.facts->machine.empty()) page.Sample(target.labels, target.facts->machine, 1);
   });
   WriteRows(page, targets, "distr_deployment_target_cpu_cores", FamilyType::kGauge, {},
@@ -62,7 +62,7 @@ void WriteDeployments(const ExposedFleet& fleet, PageWriter& page) {
               "Whether the deployment is in a certain status: 1 or 0. All 0 while it is stale or has no status.");
   ForEach(deployments, [&](const ExposedDeployment& deployment) {
     for (const Status& status : kStatuses) {
-      page.Sample(deployment.labels, status.label, deployment.facts->status == status.status ? 1 : 0);
+      page.Sample(deployment.labels, status.label, deployment.status == status.status ? 1 : 0);
     }
   });
   WriteRows(page, deployments, "distr_deployment_status_timestamp_seconds", FamilyType::kGauge, "seconds",
@@ -70,17 +70,18 @@ void WriteDeployments(const ExposedFleet& fleet, PageWriter& page) {
             [](const ExposedDeployment& deployment) { return deployment.reported; });
   WriteRows(page, deployments, "distr_deployment_stale", FamilyType::kGauge, {},
             "Whether the deployment was not reported for 60 s.", [](const ExposedDeployment& deployment) {
-              return deployment.facts->status == types::v1::DEPLOYMENT_STATUS_STALE ? 1.0 : 0.0;
+              return deployment.status == types::v1::DEPLOYMENT_STATUS_STALE ? 1.0 : 0.0;
             });
   WriteRows(page, deployments, "distr_deployment_status_since_timestamp_seconds", FamilyType::kGauge, "seconds",
             "Unix time at which the deployment came into its status; 0: it has none.",
-            [](const ExposedDeployment& deployment) { return deployment.facts->since; });
+            [](const ExposedDeployment& deployment) { return deployment.since; });
   page.Family("distr_deployment_info", FamilyType::kGauge, "Name, kind and revision of the deployment; always 1.");
-  ForEach(deployments,
-          [&](const ExposedDeployment& deployment) { page.Sample(deployment.labels, deployment.facts->info, 1); });
+  ForEachWithFacts(deployments, [&](const ExposedDeployment& deployment) {
+    page.Sample(deployment.labels, deployment.facts->info, 1);
+  });
   page.Family("distr_deployment_containers", FamilyType::kGauge,
               "Containers of the deployment by state. The running ones always; other states while they occur.");
-  ForEach(deployments, [&](const ExposedDeployment& deployment) {
+  ForEachWithFacts(deployments, [&](const ExposedDeployment& deployment) {
     for (std::size_t state = 0; state < kContainerStates.size(); ++state) {
       const int count = deployment.facts->containers[state];
       if (count > 0 || state == kRunningContainers) page.Sample(deployment.labels, kContainerStateLabels[state], count);
@@ -88,7 +89,7 @@ void WriteDeployments(const ExposedFleet& fleet, PageWriter& page) {
   });
   WriteRows(page, deployments, "distr_deployment_container_restarts_total", FamilyType::kCounter, {},
             "Restarts of the deployment's present containers, as the runtime counts them.",
-            [](const ExposedDeployment& deployment) { return deployment.facts->restarts; });
+            [](const ExposedDeployment& deployment) { return deployment.restarts; });
 }
 
 void WriteTargets(const ExposedFleet& fleet, PageWriter& page) {
@@ -97,7 +98,7 @@ void WriteTargets(const ExposedFleet& fleet, PageWriter& page) {
   page.Family("distr_deployment_target_status_timestamp_seconds", FamilyType::kGauge,
               "Unix time at which the deployment target was last heard from; 0: never.", "seconds");
   std::unordered_set<std::string_view> seen;
-  ForEach(targets, [&](const ExposedTarget& target) {
+  ForEachWithFacts(targets, [&](const ExposedTarget& target) {
     if (!target.facts->is_cut || seen.insert(target.facts->place).second)
       page.Sample(target.facts->place, target.last_seen);
   });

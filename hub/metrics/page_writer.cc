@@ -19,7 +19,7 @@ constexpr std::size_t kMaxAroundBytes = kMaxNumberBytes + 5;
 // Integers up to here are exact in a double.
 constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
 
-char* Put(std::string_view text, char* out) {
+inline char* Put(std::string_view text, char* out) {
   std::memcpy(out, text.data(), text.size());
   return out + text.size();
 }
@@ -74,10 +74,6 @@ char* PutNumber(double value, char* out) {
   if (size < kExactIntegers) {
     const auto whole = static_cast<std::uint64_t>(size);
     if (static_cast<double>(whole) == size) {
-      if (whole < 10 && value >= 0) {
-        *out++ = static_cast<char>('0' + whole);
-        return out;
-      }
       if (value < 0) *out++ = '-';
       return PutInteger(whole, out);
     }
@@ -183,7 +179,12 @@ inline char* PageWriter::Labels(std::string_view labels, std::string_view more, 
 
 inline void PageWriter::Value(double value, char* out) {
   *out++ = ' ';
-  out = PutNumber(value, out);
+  // Most samples say yes or no.
+  if (value == 0 || value == 1) {
+    *out++ = value == 0 ? '0' : '1';
+  } else {
+    out = PutNumber(value, out);
+  }
   *out++ = '\n';
   used_ = static_cast<std::size_t>(out - block_.data());
 }

@@ -26,18 +26,29 @@ inline void FetchText(std::string_view text) {
 template <typename Row>
 void Fetch(const Row& row) {
   FetchText(row.labels);
-  if constexpr (requires { row.facts; }) __builtin_prefetch(row.facts);
   if constexpr (requires { row.more; }) FetchText(row.more);
   if constexpr (requires { row.numbers; }) __builtin_prefetch(row.numbers);
 }
 
-template <typename Row, typename Write>
-void ForEach(const std::vector<Row>& rows, Write write) {
+// `fetch` is for what `write` needs besides labels.
+template <typename Row, typename Write, typename FetchMore>
+void ForEach(const std::vector<Row>& rows, Write write, FetchMore fetch) {
   constexpr std::size_t kAhead = 6;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (i + kAhead < rows.size()) Fetch(rows[i + kAhead]);
+    if (i + kAhead < rows.size()) {
+      Fetch(rows[i + kAhead]);
+      fetch(rows[i + kAhead]);
+    }
     write(rows[i]);
   }
+}
+template <typename Row, typename Write>
+void ForEach(const std::vector<Row>& rows, Write write) {
+  ForEach(rows, write, [](const Row&) {});
+}
+template <typename Row, typename Write>
+void ForEachWithFacts(const std::vector<Row>& rows, Write write) {
+  ForEach(rows, write, [](const Row& row) { __builtin_prefetch(row.facts); });
 }
 
 template <typename Row, typename Value>
