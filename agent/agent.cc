@@ -198,7 +198,8 @@ absl::Status RunAgent(const RunConfig& config) {
                             return hello;
                           },
                       .use = ReadOwnUse,
-                      .records = &journal};
+                      .records = &journal,
+                      .jobs = &jobs};
   SessionRunner runner(
       {.target_id = config.target_id, .secret = config.secret, .session_counter = state.session_counter}, host,
       SystemUniform(), clock, &dialer, &housekeeping);
