@@ -116,8 +116,8 @@ v1::JobReport JobStore::Report(std::int64_t version, std::size_t max_bytes, Mome
 }
 
 void JobStore::Loop() {
+  Open();
   while (true) {
-    if (file_ == nullptr) Open();
     std::uint64_t flush = 0;
     bool is_stopping = false;
     {
@@ -175,6 +175,7 @@ void JobStore::Open() {
 }
 
 void JobStore::Do(std::vector<Task> tasks) {
+  if (file_ == nullptr) Open();
   if (file_ == nullptr) {
     for (Task& task : tasks) {
       if (task.done) task.done(failure_);
