@@ -220,12 +220,13 @@ absl::Status JobBook::CheckBytes(const Push& push, const JobGroupState* group, c
   }
   if (more_text == 0) return absl::OkStatus();
   // Help and unit are of the host: they grow in other groups, too.
-  for (const auto& [name, other] : groups_) {
+  for (const auto& entry : groups_) {
+    const JobGroupState& other = entry.second;
     if (&other == group) continue;
     const bool has_one =
         std::any_of(push.declarations.begin(), push.declarations.end(),
                     [&](const PushDeclaration& declaration) { return HasFamily(other, declaration.name); });
-    if (has_one) RETURN_IF_ERROR(check(name, BytesOf(other) + more_text));
+    if (has_one) RETURN_IF_ERROR(check(other.name, BytesOf(other) + more_text));
   }
   return absl::OkStatus();
 }
