@@ -34,6 +34,8 @@ const char* FrameName(const v1::SessionResponse& frame) {
       return "Farewell";
     case v1::SessionResponse::kBatchRefusal:
       return "BatchRefusal";
+    case v1::SessionResponse::kJobAck:
+      return "JobAck";
     case v1::SessionResponse::FRAME_NOT_SET:
       break;
   }
@@ -68,6 +70,12 @@ void SessionLogic::OnPresent(const Present& present, Moment now) {
   fault_ = present.fault;
   if (!fault_.has_value()) snapshot_ = MakeSnapshot(present);
   SendWhatIsDue(now);
+}
+
+void SessionLogic::OnHostReport(std::optional<v1::HostReport> report, Instant taken) {
+  host_report_ = std::move(report);
+  host_report_taken_ = taken;
+  session_.host_sent = false;
 }
 
 void SessionLogic::OnSecretChanged(Secret secret, Moment now) {
@@ -245,6 +253,8 @@ void SessionLogic::Handle(const v1::SessionResponse& frame, Moment now) {
     case v1::SessionResponse::kBatchRefusal:
       replay_.OnRefusal(frame.batch_refusal(), now);
       break;
+    case v1::SessionResponse::kJobAck:
+      break;
     case v1::SessionResponse::FRAME_NOT_SET:  // from a newer hub
       break;
   }
@@ -276,6 +286,9 @@ void SessionLogic::Apply(const v1::Settings& settings) {
                                            kDefaultRelistInterval, kMinRelistInterval, kMaxRelistInterval);
   if (relist != relist_interval_) output_->RelistIntervalChanged(relist);
   relist_interval_ = relist;
+  // What was sampled before is not told any more, whatever is under way elsewhere.
+  if (!settings.metrics_enabled()) host_report_.reset();
+  output_->SetMetricsEnabled(settings.metrics_enabled());
   output_->SetLogsOff({settings.logs_disabled_keys().begin(), settings.logs_disabled_keys().end()});
 }
 
