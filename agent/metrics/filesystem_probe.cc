@@ -129,7 +129,7 @@ std::map<std::string, absl::StatusOr<FilesystemSize>> FilesystemProbe::Look(cons
     const bool helped = left > 0 && (state.workers == 0 || got_no_further) && state.StartWorker(state_);
     // Nobody is left who would go on.
     if (left > 0 && !waits && !helped && state.running.size() == state.workers) break;
-    if (left > 0) next = std::min(next, now + kStatfsHelpAfter);
+    if (left > 0) next = std::min(next, now + patience_ / kStatfsHelpPart);
     state.changed.WaitFor(&state.mutex, std::max(next - now, absl::Milliseconds(1)));
   }
   state.queue.clear();

@@ -20,8 +20,9 @@ namespace muster::agent {
 
 // A disk that is busy answers within it; beyond, a mount counts as stuck.
 inline constexpr absl::Duration kStatfsPatience = absl::Seconds(5);
-// Beside a slow answer another worker goes on with the rest, so that a sample waits for all its stuck mounts at once.
-inline constexpr absl::Duration kStatfsHelpAfter = absl::Milliseconds(100);
+// Beside a slow answer another worker goes on with the rest after this part of the patience, 100 ms, so that a sample
+// waits for all its stuck mounts at once.
+inline constexpr int kStatfsHelpPart = 50;
 // 8 threads of some 20 KiB resident. When all of them hang, what was not asked yet is told as stuck.
 inline constexpr std::size_t kMaxStatfsWorkers = 8;
 

@@ -97,7 +97,8 @@ std::string DecodeOctal(std::string_view word) {
   std::string plain;
   plain.reserve(word.size());
   for (std::size_t i = 0; i < word.size(); ++i) {
-    if (word[i] == '\\' && i + 3 < word.size() && digit(i + 1) >= 0 && digit(i + 2) >= 0 && digit(i + 3) >= 0) {
+    if (word[i] == '\\' && i + 3 < word.size() && digit(i + 1) >= 0 && digit(i + 1) <= 3 && digit(i + 2) >= 0 &&
+        digit(i + 3) >= 0) {
       plain += static_cast<char>(digit(i + 1) * 64 + digit(i + 2) * 8 + digit(i + 3));
       i += 3;
     } else {
