@@ -117,7 +117,7 @@ class ContainerFanOut : public ContainerSink {
     metrics_->Publish(containers);
     logs_->Publish(std::move(containers));
   }
-  void PublishCensus(std::optional<ContainerCensus> census) override { metrics_->PublishCensus(std::move(census)); }
+  void PublishCensus(const std::optional<ContainerCensus>& census) override { metrics_->PublishCensus(census); }
 
  private:
   ContainerSink* const logs_;

@@ -270,8 +270,8 @@ void ObserverLoop::PublishPicture(bool always) {
 void ObserverLoop::PublishContainers(const Present& present, Moment now, bool always) {
   if (container_sink_ == nullptr) return;
   if (ContainerCensus census = book_.Census(); always || census != last_census_) {
-    last_census_ = census;
-    container_sink_->PublishCensus(std::move(census));
+    last_census_ = std::move(census);
+    container_sink_->PublishCensus(last_census_);
   }
   std::vector<LogContainer> containers = book_.LogContainers(present, now);
   if (!always && containers == last_containers_) return;
@@ -305,7 +305,7 @@ void ObserverLoop::Fail(const absl::Status& status) {
   if (message == fault_message_) return;
   log::Warning("{}", message);
   last_census_.reset();
-  if (container_sink_ != nullptr) container_sink_->PublishCensus(std::nullopt);
+  if (container_sink_ != nullptr) container_sink_->PublishCensus(last_census_);
   fault_message_ = message;
   Present present;
   present.fault.emplace();

@@ -119,7 +119,7 @@ class RecordingSink : public PresentSink {
 class RecordingContainers : public ContainerSink {
  public:
   void Publish(std::vector<LogContainer> containers) override { published.push_back(std::move(containers)); }
-  void PublishCensus(std::optional<ContainerCensus> now) override { census = std::move(now); }
+  void PublishCensus(const std::optional<ContainerCensus>& now) override { census = now; }
   std::vector<std::vector<LogContainer>> published;
   std::optional<ContainerCensus> census;
 };

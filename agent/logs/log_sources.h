@@ -44,7 +44,7 @@ class ContainerSink {
   // All containers of all deployments, after every change and every full look.
   virtual void Publish(std::vector<LogContainer> containers) = 0;
   // Likewise; nullopt: they cannot be seen now. Nothing to do for whoever does not count.
-  virtual void PublishCensus(std::optional<ContainerCensus> /*census*/) {}
+  virtual void PublishCensus(const std::optional<ContainerCensus>& /*census*/) {}
 };
 
 // Thread-safe; returns at once.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/metrics/host_sample.h"
 #include "agent/metrics/mount_choice.h"
 #include "agent/present.h"
 #include "common/text.h"
@@ -33,8 +34,8 @@ void ReadNetwork(const HostFiles& files, HostReading& reading) {
     return;
   }
   for (const NetCounters& device : *reading.network_devices) {
-    const bool is_name = device.device.find('/') == std::string::npos;
-    if (is_name && !files.List("/sys/class/net/" + device.device + "/bonding_slave").empty()) {
+    const bool may_be_one = !IsVirtualNetworkDevice(device.device) && device.device.find('/') == std::string::npos;
+    if (may_be_one && !files.List("/sys/class/net/" + device.device + "/bonding_slave").empty()) {
       reading.bond_slaves.insert(device.device);
     }
   }

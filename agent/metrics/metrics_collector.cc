@@ -43,9 +43,9 @@ void MetricsCollector::Publish(std::vector<LogContainer> containers) {
   runtime_.containers = std::move(containers);
 }
 
-void MetricsCollector::PublishCensus(std::optional<ContainerCensus> census) {
+void MetricsCollector::PublishCensus(const std::optional<ContainerCensus>& census) {
   MutexLock lock(&mutex_);
-  runtime_.census = std::move(census);
+  runtime_.census = census;
   runtime_.is_known = true;
 }
 

@@ -46,7 +46,7 @@ class MetricsCollector : public ContainerSink {
   // The target's toggle. Thread-safe; returns at once. Nothing that was sampled before is told from then on.
   void SetEnabled(bool enabled);
   void Publish(std::vector<LogContainer> containers) override;
-  void PublishCensus(std::optional<ContainerCensus> census) override;
+  void PublishCensus(const std::optional<ContainerCensus>& census) override;
 
  private:
   // What others told.

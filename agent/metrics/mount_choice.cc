@@ -38,7 +38,7 @@ bool IsLeftOutPath(std::string_view path) {
                      [path](std::string_view below) { return path.size() > below.size() && path.starts_with(below); });
 }
 
-MountChoice ChooseMounts(std::vector<Mount> mounts) {
+MountChoice ChooseMounts(const std::vector<Mount>& mounts) {
   // Of mounts at one path the last covers the others.
   std::map<std::string_view, const Mount*> visible;
   for (const Mount& mount : mounts) visible.insert_or_assign(mount.mount_path, &mount);

@@ -21,7 +21,7 @@ struct MountChoice {
 };
 
 // `mounts` in the kernel's order.
-MountChoice ChooseMounts(std::vector<Mount> mounts);
+MountChoice ChooseMounts(const std::vector<Mount>& mounts);
 
 // Types without a device behind them, or with one that cannot be written.
 bool IsLeftOutType(std::string_view type);

@@ -65,10 +65,10 @@ TEST_F(SessionHostTest, FirstHeartbeatOfASessionCarriesItAgain) {
 }
 
 TEST_F(SessionHostTest, OneThatCameWithoutASessionGoesWithTheFirstHeartbeat) {
-  logic_.Start(Now());
-  Sent();
-  logic_.OnPresent(PresentWith("compose/shop"), Now());
+  Begin();
+  logic_.OnLinkClosed(absl::OkStatus(), Now());
   logic_.OnHostReport(Report(1.5), clock_.Monotonic());
+  Pass(WaitUntilNextAttempt());
   Welcome(Enabled());
   EXPECT_TRUE(Last().heartbeat().has_host());
 }
@@ -82,6 +82,8 @@ TEST_F(SessionHostTest, IsGoneWhenCollectionIsSwitchedOff) {
   Frame(off);
   EXPECT_EQ(output_.metrics_enabled, (std::vector<bool>{true, false}));
   EXPECT_FALSE(Next().has_host());
+  logic_.OnHostReport(Report(2), clock_.Monotonic());
+  EXPECT_FALSE(Next().has_host()) << "it was under way";
   logic_.OnHostReport(std::nullopt, clock_.Monotonic());
   EXPECT_FALSE(Next().has_host());
   logic_.OnLinkClosed(absl::OkStatus(), Now());

@@ -73,6 +73,8 @@ void SessionLogic::OnPresent(const Present& present, Moment now) {
 }
 
 void SessionLogic::OnHostReport(std::optional<v1::HostReport> report, Instant taken) {
+  // One that was under way when collection was switched off is not told.
+  if (!metrics_enabled_) report.reset();
   host_report_ = std::move(report);
   host_report_taken_ = taken;
   session_.host_sent = false;
@@ -286,9 +288,9 @@ void SessionLogic::Apply(const v1::Settings& settings) {
                                            kDefaultRelistInterval, kMinRelistInterval, kMaxRelistInterval);
   if (relist != relist_interval_) output_->RelistIntervalChanged(relist);
   relist_interval_ = relist;
-  // What was sampled before is not told any more, whatever is under way elsewhere.
-  if (!settings.metrics_enabled()) host_report_.reset();
-  output_->SetMetricsEnabled(settings.metrics_enabled());
+  metrics_enabled_ = settings.metrics_enabled();
+  if (!metrics_enabled_) host_report_.reset();
+  output_->SetMetricsEnabled(metrics_enabled_);
   output_->SetLogsOff({settings.logs_disabled_keys().begin(), settings.logs_disabled_keys().end()});
 }
 

@@ -210,6 +210,8 @@ class SessionLogic {
   // Before the first picture: a fault that says so.
   std::optional<v1::ObserverFault> fault_;
   bool observed_ = false;  // the first picture has come
+  // As the hub said last.
+  bool metrics_enabled_ = false;
   std::optional<v1::HostReport> host_report_;
   Instant host_report_taken_;
 
