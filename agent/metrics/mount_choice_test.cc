@@ -22,6 +22,7 @@ Mount MountOf(std::string number, std::string path, std::string type = "ext4", s
 
 std::vector<std::string> PathsOf(const std::vector<Mount>& mounts) {
   std::vector<std::string> paths;
+  paths.reserve(mounts.size());
   for (const Mount& mount : mounts) paths.push_back(mount.mount_path);
   return paths;
 }
@@ -63,6 +64,7 @@ TEST(ChooseMounts, OneExportMountedTwiceIsOneDevice) {
 
 TEST(ChooseMounts, OfFiveThousandTheShortestPaths) {
   std::vector<Mount> mounts;
+  mounts.reserve(5001);
   for (int i = 0; i < 5000; ++i)
     mounts.push_back(MountOf("7:" + std::to_string(i), "/mnt/" + std::string(i % 100, 'x') + std::to_string(i)));
   mounts.push_back(MountOf("8:1", "/"));
