@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -16,6 +17,8 @@
 #include "agent/host/own_use.h"
 #include "agent/host/secret_file.h"
 #include "agent/host/state_keeper.h"
+#include "agent/jobs/job_store.h"
+#include "agent/jobs/push_server.h"
 #include "agent/journal/journal.h"
 #include "agent/journal/presence.h"
 #include "agent/journal/recorder.h"
@@ -46,9 +49,15 @@ class AgentHousekeeping : public Housekeeping {
     const Clock* clock;
     StateKeeper* keeper;
     Journal* journal;
+    JobStore* jobs;
+    // Null: jobs cannot push on this host.
+    PushServer* pushes;
   };
   AgentHousekeeping(const RunConfig& config, const Parts& parts, ServiceNotifier notifier)
-      : secret_(config.secret_file, config.secret), parts_(parts), notifier_(std::move(notifier)) {
+      : secret_(config.secret_file, config.secret),
+        push_socket_(config.push_socket),
+        parts_(parts),
+        notifier_(std::move(notifier)) {
     notifier_.Ready();
   }
 
@@ -77,6 +86,12 @@ class AgentHousekeeping : public Housekeeping {
                                   .dropped_total = depth.dropped_total(),
                                   .poisoned_total = depth.poisoned_total(),
                                   .fault = depth.fault()});
+    const JobStore::Status jobs = parts_.jobs->GetStatus();
+    parts_.keeper->UpdateJobs(
+        {.groups = jobs.groups,
+         .series = jobs.series,
+         .fault = jobs.fault.empty() && parts_.pushes != nullptr ? parts_.pushes->Fault() : jobs.fault,
+         .socket = push_socket_});
   }
   void RelistIntervalChanged(absl::Duration interval) override { observer_->SetRelistInterval(interval); }
   void SetLogsOff(std::vector<std::string> deployment_keys) override {
@@ -98,6 +113,7 @@ class AgentHousekeeping : public Housekeeping {
   }
 
   SecretFileWatch secret_;
+  const std::string push_socket_;
   const Parts parts_;
   ServiceNotifier notifier_;
   Observer* observer_ = nullptr;
@@ -177,7 +193,17 @@ absl::Status RunAgent(const RunConfig& config) {
                    .vfs = ""},
                   clock);
   journal.WaitUntilOpen(kJournalOpening);
-  AgentHousekeeping housekeeping(config, {.clock = clock, .keeper = &keeper, .journal = &journal},
+  JobStore jobs({.path = dir.JobsPath(), .boot_id = boot_id, .vfs = ""}, clock);
+  std::optional<PushServer> pushes;
+  if (!config.push_socket.empty()) {
+    pushes.emplace(PushServer::Options{.path = config.push_socket, .mode = config.push_socket_mode}, &jobs, clock);
+  }
+  AgentHousekeeping housekeeping(config,
+                                 {.clock = clock,
+                                  .keeper = &keeper,
+                                  .journal = &journal,
+                                  .jobs = &jobs,
+                                  .pushes = pushes.has_value() ? &*pushes : nullptr},
                                  ServiceNotifier::FromEnvironment());
   GrpcDialer dialer({.hub = config.hub.address, .ca_pem = config.hub.ca_pem, .insecure = config.hub.insecure});
 
@@ -193,7 +219,8 @@ absl::Status RunAgent(const RunConfig& config) {
                             return hello;
                           },
                       .use = ReadOwnUse,
-                      .records = &journal};
+                      .records = &journal,
+                      .jobs = &jobs};
   SessionRunner runner(
       {.target_id = config.target_id, .secret = config.secret, .session_counter = state.session_counter}, host,
       SystemUniform(), clock, &dialer, &housekeeping);

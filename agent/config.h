@@ -3,6 +3,8 @@
 #ifndef MUSTER_AGENT_CONFIG_H_
 #define MUSTER_AGENT_CONFIG_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -25,6 +27,9 @@ struct RawRunConfig {
   std::string journal_bytes = "256MiB";
   std::string container_logs = "on";
   std::string mask_file;
+  // Empty: push.sock in the data folder.
+  std::string push_socket;
+  std::string push_socket_mode = "0660";
   bool insecure = false;
   bool verbose = false;
 };
@@ -52,6 +57,9 @@ struct RunConfig {
   bool container_logs = true;
   // The host's own, of --mask-file: Masker::Create takes them.
   std::vector<std::string> mask_expressions;
+  // Empty: jobs cannot push on this host.
+  std::string push_socket;
+  mode_t push_socket_mode = 0660;
 };
 
 // Reads the secret, the CA and the mask file. Every error is one sentence that says what to do.

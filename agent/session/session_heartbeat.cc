@@ -12,7 +12,12 @@ namespace muster::agent {
 void SessionLogic::SendWhatIsDue(Moment now) {
   if (phase_ != Phase::kWelcomed) return;
   if (!send_in_flight_ && now.monotonic >= HeartbeatDueAt()) SendFrame(NextHeartbeat(now));
-  if (!MaySendRecords()) return;
+  if (MaySendJobs() && jobs_.IsLate(now.monotonic)) SendJobs(now);
+  if (MaySendRecords()) SendRecords(now);
+  if (MaySendJobs()) SendJobs(now);
+}
+
+void SessionLogic::SendRecords(Moment now) {
   if (!send_in_flight_) {
     if (auto batch = replay_.NextBatch(now)) {
       v1::SessionRequest frame;
@@ -23,6 +28,17 @@ void SessionLogic::SendWhatIsDue(Moment now) {
   // The next one is fetched while the transport is busy with this one.
   if (const auto request = replay_.NextRead(now)) output_->ReadRecords(*request);
 }
+
+void SessionLogic::SendJobs(Moment now) {
+  if (send_in_flight_) return;
+  std::optional<v1::JobReport> report = jobs_.Next(now);
+  if (!report.has_value()) return;
+  v1::SessionRequest frame;
+  *frame.mutable_job_report() = *std::move(report);
+  SendFrame(frame);
+}
+
+bool SessionLogic::MaySendJobs() const { return host_.jobs != nullptr && session_.last_number > 0; }
 
 // A hub that has not seen the present yet is not bothered with the past.
 bool SessionLogic::MaySendRecords() const { return host_.records != nullptr && session_.last_number > 0; }

@@ -56,6 +56,7 @@ SessionLogic::SessionLogic(Options options, HostView host, std::function<double(
       output_(output),
       secret_(std::move(options.secret)),
       backoff_(Backoff::Options{}, uniform_),
+      jobs_(host_.jobs),
       session_counter_(options.session_counter) {}
 
 void SessionLogic::Start(Moment now) {
@@ -184,6 +185,7 @@ Instant SessionLogic::NextDeadline() const {
     next = last_frame_at_ + SilenceLimit();
     if (!send_in_flight_) next = std::min(next, HeartbeatDueAt());
     if (!send_in_flight_ && MaySendRecords()) next = std::min(next, replay_.NextDeadline());
+    if (!send_in_flight_ && MaySendJobs()) next = std::min(next, jobs_.NextDeadline());
   }
   if (link_open_ && read_ended_deadline_.has_value()) next = std::min(next, *read_ended_deadline_);
   return next;
@@ -256,6 +258,7 @@ void SessionLogic::Handle(const v1::SessionResponse& frame, Moment now) {
       replay_.OnRefusal(frame.batch_refusal(), now);
       break;
     case v1::SessionResponse::kJobAck:
+      jobs_.OnAck(frame.job_ack());
       break;
     case v1::SessionResponse::FRAME_NOT_SET:  // from a newer hub
       break;
@@ -279,6 +282,7 @@ void SessionLogic::Welcome(const v1::Welcome& welcome, Moment now) {
   log::Info("session {} with the hub begins, as target \"{}\"", status_.session_id, status_.target_name);
   Apply(welcome.settings());
   BeginReplay(welcome);
+  jobs_.Begin(welcome);
 }
 
 void SessionLogic::Apply(const v1::Settings& settings) {

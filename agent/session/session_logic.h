@@ -17,6 +17,8 @@
 #include "absl/status/status.h"
 #include "agent/present.h"
 #include "agent/records.h"
+#include "agent/reports.h"
+#include "agent/session/job_reporter.h"
 #include "agent/session/replay.h"
 #include "agent/session/session_status.h"
 #include "common/backoff.h"
@@ -66,6 +68,8 @@ struct HostView {
   std::function<OwnUse()> use;
   // Null: this agent has no journal.
   RecordSource* records = nullptr;
+  // Null: jobs cannot push to this agent.
+  JobSource* jobs = nullptr;
 };
 
 // What the logic asks of its driver. Calls must not come back into the logic before they return.
@@ -121,6 +125,9 @@ class SessionLogic {
   void OnRecordsChanged(Moment now);
   void OnRecords(v1::RecordBatch batch, Moment now);
 
+  // Whenever HostView::jobs may have changed.
+  void OnJobsChanged(Moment now) { SendWhatIsDue(now); }
+
   // To be called when NextDeadline() has come; early calls do nothing.
   void OnTimer(Moment now);
   Instant NextDeadline() const;
@@ -164,9 +171,12 @@ class SessionLogic {
   void Apply(const v1::Settings& settings);
   void Acknowledged(const v1::HeartbeatAck& ack, Moment now);
   void Farewell(const v1::Farewell& farewell, Moment now);
-  // The heartbeat if it is due, else records.
+  // The heartbeat if it is due, else records, else jobs.
   void SendWhatIsDue(Moment now);
+  void SendRecords(Moment now);
+  void SendJobs(Moment now);
   bool MaySendRecords() const;
+  bool MaySendJobs() const;
   void FillPositions(v1::Hello* hello);
   void BeginReplay(const v1::Welcome& welcome);
   void BatchAcknowledged(const v1::BatchAck& ack, Moment now);
@@ -201,6 +211,7 @@ class SessionLogic {
   Phase phase_ = Phase::kWaiting;
   Session session_;
   Replay replay_;
+  JobReporter jobs_;
   SessionStatus status_;
   std::int64_t session_counter_;
   absl::Duration heartbeat_interval_ = kDefaultHeartbeatInterval;

@@ -67,6 +67,7 @@ SessionRunner::SessionRunner(SessionLogic::Options options, HostView host, std::
       dialer_(dialer),
       housekeeping_(housekeeping),
       records_(host.records),
+      jobs_(host.jobs),
       door_(std::make_shared<Door>(this)),
       logic_(std::move(options), std::move(host), std::move(uniform), this) {}
 
@@ -80,6 +81,10 @@ void SessionRunner::Run() {
       wake_.NotifyOne();
     });
   }
+  if (jobs_ != nullptr) {
+    // A few times a second at most.
+    jobs_->SetListener([this] { Post([this](Moment now) { logic_.OnJobsChanged(now); }); });
+  }
   logic_.Start(clock_->Read());
   while (true) {
     housekeeping_->SessionIs(logic_.status());
@@ -92,6 +97,7 @@ void SessionRunner::Run() {
     if (now.monotonic >= logic_.NextDeadline()) logic_.OnTimer(now);
   }
   if (records_ != nullptr) records_->SetListener(nullptr);
+  if (jobs_ != nullptr) jobs_->SetListener(nullptr);
   door_->Close();
   link_.reset();
   dialer_->Drain();

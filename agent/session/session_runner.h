@@ -93,6 +93,7 @@ class SessionRunner : public PresentSink, public HostReportSink, private Session
   Dialer* const dialer_;
   Housekeeping* const housekeeping_;
   RecordSource* const records_;
+  JobSource* const jobs_;
   const std::shared_ptr<Door> door_;
 
   // The loop's own.
