@@ -19,7 +19,7 @@
 namespace muster::agent {
 namespace {
 
-enum ExitCode { kExitOk = 0, kExitFailed = 1, kExitUsage = 2, kExitNegative = 5 };
+enum ExitCode { kExitOk = 0, kExitFailed = 1, kExitUsage = 2, kExitNegative = 5 };  // of push: push_command.h
 
 constexpr char kExamples[] = R"(Reports this host to a Muster hub. It only looks: it never changes anything here.
 

@@ -212,6 +212,7 @@ absl::Status JobStore::Commit() {
   if (!book_->HasChanges()) return absl::OkStatus();
   RETURN_IF_ERROR(file_->Save(book_.get(), clock_->Read()));
   book_->ChangesAreKept();
+  ++commits_;
   if (const absl::Status moved = file_->CheckpointIfDue(); !moved.ok()) {
     // What was committed is in the log all the same; without room there, the next commit says so.
     log::Warning("the log of the store of jobs cannot be moved into its file: {}", MessageOf(moved));

@@ -6,6 +6,7 @@
 #ifndef MUSTER_AGENT_JOBS_JOB_STORE_H_
 #define MUSTER_AGENT_JOBS_JOB_STORE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -58,6 +59,8 @@ class JobStore : public JobSource {
   void NoteRefusal(std::string group);
   // Thread-safe.
   Status GetStatus() const;
+  // Thread-safe; since the start.
+  std::int64_t Commits() const { return commits_; }
   // Returns when all that was submitted before is answered, or the file cannot be opened, and published. For tests.
   void Flush();
 
@@ -96,6 +99,8 @@ class JobStore : public JobSource {
   std::optional<Instant> published_at_;
   std::optional<Instant> expired_at_;
   std::int64_t told_version_ = 0;
+
+  std::atomic<std::int64_t> commits_ = 0;
 
   mutable Mutex mutex_;
   CondVar wake_;
