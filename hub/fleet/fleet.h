@@ -99,6 +99,8 @@ class Fleet {
   // "DEPLOYMENT_AMBIGUOUS".
   absl::StatusOr<fleet::v1::Deployment> FindDeployment(std::string_view reference, std::string_view customer) const;
   absl::StatusOr<DeploymentChoices> ChoicesOf(std::string_view target_id, std::string_view deployment_id) const;
+  // Empty when there is no such target.
+  DeploymentNames NamesOfDeployments(std::string_view target_id) const;
   bool MayForget(std::string_view target_id, std::string_view deployment_id) const;
 
   // Grows with every change that a reader could see, except mere heartbeats.

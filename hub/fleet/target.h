@@ -59,6 +59,12 @@ struct JournalView {
   std::optional<absl::Time> newest;
 };
 
+struct DeploymentName {
+  std::string id;
+  std::string name;
+};
+using DeploymentNames = std::map<std::string, DeploymentName, std::less<>>;  // by key
+
 class Target {
  public:
   explicit Target(StoredTarget stored);
@@ -135,6 +141,7 @@ class Target {
   TargetSnapshot Snapshot() const;
   fleet::v1::Target Describe() const;
   std::optional<fleet::v1::Deployment> FindDeployment(std::string_view deployment_id) const;
+  DeploymentNames NamesOfDeployments() const;
   const DeploymentChoices* ChoicesOf(std::string_view deployment_id) const;
   types::v1::TargetState state() const { return stored_.open.state; }
   bool has_session() const { return session_.has_value(); }
