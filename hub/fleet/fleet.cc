@@ -322,6 +322,13 @@ bool Fleet::MayForget(std::string_view target_id, std::string_view deployment_id
   return slot->target.MayForget(deployment_id);
 }
 
+std::optional<HostPresent> Fleet::HostOf(std::string_view target_id) const {
+  const std::shared_ptr<Slot> slot = FindSlot(target_id);
+  if (slot == nullptr) return std::nullopt;
+  MutexLock lock(&slot->mutex);
+  return slot->target.Host();
+}
+
 std::shared_ptr<Fleet::Slot> Fleet::FindSlot(std::string_view id) const {
   MutexLock lock(&mutex_);
   const auto it = slots_.find(std::string(id));

@@ -102,6 +102,9 @@ class Fleet {
   // Empty when there is no such target.
   DeploymentNames NamesOfDeployments(std::string_view target_id) const;
   bool MayForget(std::string_view target_id, std::string_view deployment_id) const;
+  // The host at its newest sample. Absent when the target is not connected or unknown, metrics are off, or the sample
+  // is older than kHostPresentFor.
+  std::optional<HostPresent> HostOf(std::string_view target_id) const;
 
   // Grows with every change that a reader could see, except mere heartbeats.
   std::int64_t version() const { return version_.load(std::memory_order_relaxed); }
