@@ -14,7 +14,7 @@ packages_fault=(iproute2 iptables util-linux e2fsprogs faketime python3)
 packages_test=(
   "${packages_up[@]}" "${packages_engine[@]}" "${packages_fault[@]}" prometheus procps openssl shellcheck systemd python3-pytest
 )
-packages_lint=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev shellcheck systemd)
+packages_lint=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev shellcheck systemd jq)
 packages_clang=(clang-14 libclang-rt-14-dev)
 packages_bench=(libbenchmark-dev prometheus-node-exporter)
 
