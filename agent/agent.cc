@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "agent/docker/beast_http_client.h"
 #include "agent/docker/beast_stream_group.h"
 #include "agent/host/data_dir.h"
 #include "agent/host/facts.h"
@@ -27,6 +28,8 @@
 #include "agent/logs/log_tap.h"
 #include "agent/logs/masker.h"
 #include "agent/make_observer.h"
+#include "agent/metrics/host_files.h"
+#include "agent/metrics/metrics_collector.h"
 #include "agent/session/session_runner.h"
 #include "common/log.h"
 #include "common/signals.h"
@@ -62,6 +65,7 @@ class AgentHousekeeping : public Housekeeping {
   void set_observer(Observer* observer) { observer_ = observer; }
   void set_recorder(Recorder* recorder) { recorder_ = recorder; }
   void set_collector(LogCollector* collector) { collector_ = collector; }
+  void set_metrics(MetricsCollector* metrics) { metrics_ = metrics; }
 
   std::optional<Secret> PollSecret() override { return secret_.Poll(); }
   void KeepSessionCounter(std::int64_t counter) override { parts_.keeper->KeepSessionCounter(counter); }
@@ -93,6 +97,7 @@ class AgentHousekeeping : public Housekeeping {
   void SetLogsOff(std::vector<std::string> deployment_keys) override {
     collector_->SetLogsOff(std::move(deployment_keys));
   }
+  void SetMetricsEnabled(bool enabled) override { metrics_->SetEnabled(enabled); }
   void Stopping() {
     notifier_.Stopping();
     for (v1::Record& record : presence_.Finish(parts_.clock->Read())) parts_.journal->Append(std::move(record));
@@ -114,9 +119,25 @@ class AgentHousekeeping : public Housekeeping {
   Observer* observer_ = nullptr;
   Recorder* recorder_ = nullptr;
   LogCollector* collector_ = nullptr;
+  MetricsCollector* metrics_ = nullptr;
   Presence presence_;
   std::uint64_t told_changes_ = 0;
   Instant journal_told_;
+};
+
+// The observer's containers, for the two that look at them.
+class ContainerFanOut : public ContainerSink {
+ public:
+  ContainerFanOut(ContainerSink* logs, ContainerSink* metrics) : logs_(logs), metrics_(metrics) {}
+  void Publish(std::vector<LogContainer> containers) override {
+    metrics_->Publish(containers);
+    logs_->Publish(std::move(containers));
+  }
+  void PublishCensus(const std::optional<ContainerCensus>& census) override { metrics_->PublishCensus(census); }
+
+ private:
+  ContainerSink* const logs_;
+  ContainerSink* const metrics_;
 };
 
 // Gives the collector what the agent itself logs, for as long as it lives.
@@ -209,7 +230,15 @@ absl::Status RunAgent(const RunConfig& config) {
                          clock, std::make_unique<BeastStreamGroup>(config.docker_socket), &masker, &journal, &own_log);
   housekeeping.set_collector(&collector);
   const OwnLogWatch own_log_watch(&own_log, &collector);
-  observer = MakeObserver(config, &recorder, &collector);
+  MetricsCollector metrics({.host_root = config.host_root,
+                            .files = std::make_unique<RootedHostFiles>(config.host_root),
+                            .engine = std::make_unique<BeastHttpClient>(config.docker_socket),
+                            .clock = clock,
+                            .records = &journal,
+                            .reports = &runner});
+  housekeeping.set_metrics(&metrics);
+  ContainerFanOut containers(&collector, &metrics);
+  observer = MakeObserver(config, &recorder, &containers);
   housekeeping.set_observer(observer.get());
 
   log::Info("muster-agent {} reports target {} to the hub {}", kVersion, config.target_id, config.hub.address);

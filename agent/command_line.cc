@@ -69,6 +69,10 @@ void AddHostOptions(CLI::App* command, RawRunConfig* raw) {
       ->type_name("PATH")
       ->capture_default_str()
       ->envname("MUSTER_AGENT_DOCKER_SOCKET");
+  command->add_option("--host-root", raw->host_root, "Where the host's / is, for an agent in a container")
+      ->type_name("DIR")
+      ->capture_default_str()
+      ->envname("MUSTER_AGENT_HOST_ROOT");
 }
 
 void AddPushSocketOption(CLI::App* command, std::string* path) {

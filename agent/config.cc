@@ -183,6 +183,16 @@ absl::StatusOr<HubAddress> FinalizeHub(const RawRunConfig& raw) {
   return hub;
 }
 
+absl::StatusOr<std::string> ParseHostRoot(const std::string& text) {
+  if (!text.starts_with('/')) {
+    return BadConfig("BAD_HOST_ROOT",
+                     fmt::format("--host-root \"{}\" is not an absolute path; give the folder at which the host's / is "
+                                 "mounted, for example /host",
+                                 text));
+  }
+  return text.substr(0, text.find_last_not_of('/') + 1);
+}
+
 absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
   RunConfig config;
   ASSIGN_OR_RETURN(config.hub, FinalizeHub(raw));
@@ -198,6 +208,7 @@ absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
     return BadConfig("BAD_DOCKER_SOCKET", "--docker-socket is empty; give the path of the engine's socket");
   }
   ASSIGN_OR_RETURN(config.journal_bytes, ParseJournalBytes(raw.journal_bytes));
+  ASSIGN_OR_RETURN(config.host_root, ParseHostRoot(raw.host_root));
   ASSIGN_OR_RETURN(config.container_logs, ParseContainerLogs(raw.container_logs));
   if (!raw.mask_file.empty()) {
     ASSIGN_OR_RETURN(config.mask_expressions, ReadMaskFile(raw.mask_file));

@@ -22,6 +22,7 @@ struct RawRunConfig {
   std::string data_dir;
   std::string runtime = "auto";
   std::string docker_socket = "/var/run/docker.sock";
+  std::string host_root = "/";
   std::string ca_file;
   std::string journal_bytes = "256MiB";
   std::string container_logs = "on";
@@ -49,6 +50,8 @@ struct RunConfig {
   std::string data_dir;
   Runtime runtime = Runtime::kAuto;
   std::string docker_socket;
+  // What stands in front of the host's paths: "" is this machine, else without a slash at the end.
+  std::string host_root;
   std::int64_t journal_bytes = 0;
   // False: forbidden on this host, whatever the hub says.
   bool container_logs = true;
@@ -63,6 +66,8 @@ struct RunConfig {
 absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw);
 // The part that says where the hub is.
 absl::StatusOr<HubAddress> FinalizeHub(const RawRunConfig& raw);
+// The form that RunConfig has.
+absl::StatusOr<std::string> ParseHostRoot(const std::string& text);
 // The expressions in a mask file, one a line; empty lines and those that begin with # are skipped. An error names the
 // file and the line.
 absl::StatusOr<std::vector<std::string>> ReadMaskFile(const std::string& path);

@@ -14,6 +14,7 @@
 #include "agent/jobs/push_command.h"
 #include "agent/jobs/unix_socket.h"
 #include "agent/link/grpc_dialer.h"
+#include "common/files.h"
 #include "common/mutex.h"
 #include "common/status.h"
 #include "common/text.h"
@@ -23,6 +24,8 @@ namespace {
 
 // A connection attempt ends after 10 s; a hub that is there answers at once.
 constexpr absl::Duration kHubPatience = absl::Seconds(15);
+// Numbers of thousands of interrupts.
+constexpr std::size_t kMaxStatBytes = 4 * 1024 * 1024;
 constexpr absl::Duration kSocketPatience = absl::Seconds(2);
 
 // The end of a stream on which nothing was said.
@@ -96,6 +99,15 @@ Finding ExamineDataDir(const std::string& path) {
   return {"data-dir", false, fmt::format("an agent runs and is not connected: {}", session.last_error)};
 }
 
+Finding ExamineHost(const std::string& root) {
+  const absl::StatusOr<std::string> stat = ReadFile(root + "/proc/stat", kMaxStatBytes);
+  if (stat.ok() && stat->starts_with("cpu")) return {"host", true, fmt::format("{}/proc can be read", root)};
+  return {"host", false,
+          fmt::format("{}/proc cannot be read{}{}; give --host-root the folder at which the host's / is mounted "
+                      "(docker run -v /:/host:ro,rslave, then --host-root /host)",
+                      root, stat.ok() ? "" : ": ", stat.ok() ? "" : MessageOf(stat.status()))};
+}
+
 Finding ExaminePushSocket(const RawRunConfig& raw) {
   const absl::StatusOr<ObservedState> observed = ObserveState(raw.data_dir);
   const bool runs = !raw.data_dir.empty() && observed.ok() && observed->agent_running;
@@ -124,7 +136,8 @@ Finding ExamineMaskFile(const std::string& path) {
 
 absl::StatusOr<std::vector<Finding>> Examine(const RawRunConfig& raw) {
   ASSIGN_OR_RETURN(const HubAddress hub, FinalizeHub(raw));
-  std::vector<Finding> findings = {ExamineHub(hub)};
+  ASSIGN_OR_RETURN(const std::string host_root, ParseHostRoot(raw.host_root));
+  std::vector<Finding> findings = {ExamineHub(hub), ExamineHost(host_root)};
   if (raw.runtime != "none") findings.push_back(ExamineDocker(raw));
   if (!raw.target_secret_file.empty()) findings.push_back(ExamineSecretFile(raw.target_secret_file));
   if (!raw.data_dir.empty()) findings.push_back(ExamineDataDir(raw.data_dir));

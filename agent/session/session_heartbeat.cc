@@ -98,6 +98,7 @@ v1::SessionRequest SessionLogic::NextHeartbeat(Moment now) {
   *heartbeat.mutable_sent_at() = ToProto(now.wall);
   heartbeat.set_number(++session_.last_number);
   FillPresent(&heartbeat);
+  FillHost(&heartbeat, now.monotonic);
   const OwnUse use = host_.use();
   heartbeat.set_cpu_seconds(std::max(0.0, use.cpu_seconds_total - cpu_seconds_reported_));
   heartbeat.set_resident_bytes(use.resident_bytes);
@@ -126,6 +127,13 @@ void SessionLogic::FillPresent(v1::Heartbeat* heartbeat) {
   }
   *heartbeat->mutable_snapshot() = snapshot_;
   session_.snapshot_sent = snapshot_.digest();
+}
+
+void SessionLogic::FillHost(v1::Heartbeat* heartbeat, Instant now) {
+  if (!host_report_.has_value() || session_.host_sent) return;
+  session_.host_sent = true;
+  *heartbeat->mutable_host() = *host_report_;
+  *heartbeat->mutable_host()->mutable_age() = ToProto(now - host_report_taken_);
 }
 
 absl::Duration SessionLogic::SilenceLimit() const { return std::max(kHubSilenceLimit, heartbeat_interval_ * 2.5); }

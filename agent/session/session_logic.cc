@@ -73,6 +73,14 @@ void SessionLogic::OnPresent(const Present& present, Moment now) {
   SendWhatIsDue(now);
 }
 
+void SessionLogic::OnHostReport(std::optional<v1::HostReport> report, Instant taken) {
+  // One that was under way when collection was switched off is not told.
+  if (!metrics_enabled_) report.reset();
+  host_report_ = std::move(report);
+  host_report_taken_ = taken;
+  session_.host_sent = false;
+}
+
 void SessionLogic::OnSecretChanged(Secret secret, Moment now) {
   secret_ = std::move(secret);
   backoff_.Reset();
@@ -284,6 +292,9 @@ void SessionLogic::Apply(const v1::Settings& settings) {
                                            kDefaultRelistInterval, kMinRelistInterval, kMaxRelistInterval);
   if (relist != relist_interval_) output_->RelistIntervalChanged(relist);
   relist_interval_ = relist;
+  metrics_enabled_ = settings.metrics_enabled();
+  if (!metrics_enabled_) host_report_.reset();
+  output_->SetMetricsEnabled(metrics_enabled_);
   output_->SetLogsOff({settings.logs_disabled_keys().begin(), settings.logs_disabled_keys().end()});
 }
 

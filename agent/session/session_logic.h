@@ -89,6 +89,8 @@ class SessionOutput {
   virtual void RelistIntervalChanged(absl::Duration interval) = 0;
   // Each time that the hub sends settings, changed or not: see LogSettingsSink.
   virtual void SetLogsOff(std::vector<std::string> deployment_keys) = 0;
+  // Likewise.
+  virtual void SetMetricsEnabled(bool enabled) = 0;
   // OnRecords follows. Only with HostView::records.
   virtual void ReadRecords(const ReadRequest& request) = 0;
 };
@@ -107,6 +109,8 @@ class SessionLogic {
   // Connects at once.
   void Start(Moment now);
   void OnPresent(const Present& present, Moment now);
+  // The newest sample of the host, within kMaxHostReportBytes: goes with the next heartbeat. Nullopt: there is none.
+  void OnHostReport(std::optional<v1::HostReport> report, Instant taken);
   void OnSecretChanged(Secret secret, Moment now);
   // Goodbye if there is a session; done when stopped() says so, at most kClosingTimeout later.
   void Stop(v1::GoodbyeReason reason, Moment now);
@@ -152,6 +156,8 @@ class SessionLogic {
     std::optional<absl::Duration> round_trip;
     std::optional<absl::Duration> clock_skew;
     Instant welcomed_at;
+    // The newest sample of the host went with a heartbeat.
+    bool host_sent = false;
     // What Hello said that the journal holds.
     std::vector<v1::LanePosition> positions;
   };
@@ -176,6 +182,7 @@ class SessionLogic {
   void BatchAcknowledged(const v1::BatchAck& ack, Moment now);
   v1::SessionRequest NextHeartbeat(Moment now);
   void FillPresent(v1::Heartbeat* heartbeat);
+  void FillHost(v1::Heartbeat* heartbeat, Instant now);
   bool PresentDiffersFromSent() const;
   Instant HeartbeatDueAt() const;
   absl::Duration SilenceLimit() const;
@@ -214,6 +221,10 @@ class SessionLogic {
   // Before the first picture: a fault that says so.
   std::optional<v1::ObserverFault> fault_;
   bool observed_ = false;  // the first picture has come
+  // As the hub said last.
+  bool metrics_enabled_ = false;
+  std::optional<v1::HostReport> host_report_;
+  Instant host_report_taken_;
 
   bool link_open_ = false;
   bool send_in_flight_ = false;

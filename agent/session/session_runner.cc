@@ -109,6 +109,7 @@ SessionRunner::Work SessionRunner::WaitForWork() {
   if (tasks_.empty() && !present_.has_value() && !records_changed_) wake_.WaitFor(&mutex_, TimeToWait());
   work.tasks.swap(tasks_);
   work.present.swap(present_);
+  work.host.swap(host_);
   std::swap(work.records_changed, records_changed_);
   return work;
 }
@@ -121,6 +122,11 @@ void SessionRunner::Publish(Present present) {
   MutexLock lock(&mutex_);
   present_ = std::move(present);
   wake_.NotifyOne();
+}
+
+void SessionRunner::PublishHost(std::optional<v1::HostReport> report, Instant taken) {
+  MutexLock lock(&mutex_);
+  host_.emplace(HostNews{.report = std::move(report), .taken = taken});
 }
 
 void SessionRunner::Post(Task task) {
@@ -136,6 +142,7 @@ void SessionRunner::PostFromLink(std::uint64_t link_number, Task task) {
 }
 
 void SessionRunner::Do(Work work) {
+  if (work.host.has_value()) logic_.OnHostReport(std::move(work.host->report), work.host->taken);
   // Pictures first: a Welcome among the tasks then finds the newest one.
   if (work.present.has_value()) logic_.OnPresent(*work.present, clock_->Read());
   if (work.records_changed) logic_.OnRecordsChanged(clock_->Read());
@@ -173,6 +180,8 @@ void SessionRunner::RelistIntervalChanged(absl::Duration interval) { housekeepin
 void SessionRunner::SetLogsOff(std::vector<std::string> deployment_keys) {
   housekeeping_->SetLogsOff(std::move(deployment_keys));
 }
+
+void SessionRunner::SetMetricsEnabled(bool enabled) { housekeeping_->SetMetricsEnabled(enabled); }
 
 void SessionRunner::ReadRecords(const ReadRequest& request) {
   records_->Read(request, [door = door_](v1::RecordBatch batch) { door->Bring(std::move(batch)); });
