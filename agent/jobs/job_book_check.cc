@@ -176,10 +176,8 @@ absl::Status JobBook::CheckFamily(const PushSample& sample, Plan* plan) const {
 
 absl::Status JobBook::CheckLimits(const Push& push, Instant now, const Plan& plan) const {
   const JobGroupState* const group = FindGroup(push.group);
-  RETURN_IF_ERROR(CheckBytes(push, group, plan));
   const bool comes_back = group == nullptr || group->HasEnded(now);
-  if (plan.keys.empty() && !comes_back) return absl::OkStatus();
-  int series = Series(now) + plan.cost;
+  int series = plan.keys.empty() && !comes_back ? 0 : Series(now) + plan.cost;
   if (comes_back && group != nullptr) {
     for (const auto& [key, one] : group->series) series += CostOf(one.family->body);
   }
@@ -191,10 +189,12 @@ absl::Status JobBook::CheckLimits(const Push& push, Instant now, const Plan& pla
             "use fewer labels or buckets, or delete a group",
             series, kMaxJobSeries));
   }
-  if (!comes_back || Groups(now) < kMaxJobGroups) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kResourceExhausted, "SERIES_LIMIT",
-      fmt::format("this host has {} groups, and no more are taken: delete one, or give them a ttl", kMaxJobGroups));
+  if (comes_back && Groups(now) >= kMaxJobGroups) {
+    return MakeError(
+        absl::StatusCode::kResourceExhausted, "SERIES_LIMIT",
+        fmt::format("this host has {} groups, and no more are taken: delete one, or give them a ttl", kMaxJobGroups));
+  }
+  return CheckBytes(push, group, plan);
 }
 
 absl::Status JobBook::CheckBytes(const Push& push, const JobGroupState* group, const Plan& plan) const {
