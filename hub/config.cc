@@ -96,6 +96,11 @@ absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, cons
   ASSIGN_OR_RETURN(config.history, ReadDays("--history-days", raw.history_days));
   ASSIGN_OR_RETURN(config.log_age, ReadDays("--log-days", raw.log_days));
   ASSIGN_OR_RETURN(config.log_bytes, ReadLogBytes(raw.log_bytes));
+  RETURN_IF_ERROR(CheckJobPrefix(raw.job_prefix));
+  if (raw.job_series < 1 || raw.job_series > kMaxJobSeries) {
+    return BadFlag(fmt::format("--job-series {} is not from 1 to {}", raw.job_series, kMaxJobSeries));
+  }
+  config.jobs = {.prefix = raw.job_prefix, .max_series = raw.job_series};
   config.insecure = raw.insecure;
   ASSIGN_OR_RETURN(config.metrics, ReadMetricsConfig(getenv));
   return config;

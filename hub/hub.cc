@@ -30,6 +30,7 @@
 #include "hub/http/server.h"
 #include "hub/http/service_pages.h"
 #include "hub/http/worker_pool.h"
+#include "hub/jobs/job_registry.h"
 #include "hub/logs/log_scanner.h"
 #include "hub/logs/logs.h"
 #include "hub/metrics/hub_metrics.h"
@@ -110,6 +111,7 @@ class RunningHub : public Hub {
   void StartTicker();
   absl::Status Ready() const;
   HubGauges Gauges() const;
+  std::optional<JobRegistry::Place> PlaceOf(const std::string& target_id) const;
 
   // ConnectService over TargetAdmin.
   class Redeemer : public ConnectService {
@@ -150,6 +152,7 @@ class RunningHub : public Hub {
   std::unique_ptr<HistoryRecorder> history_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<Fleet> fleet_;
+  std::unique_ptr<JobRegistry> jobs_;
   std::unique_ptr<TargetAdmin> admin_;
   std::unique_ptr<TokenStore> tokens_;
   SessionCounters session_counters_;
@@ -235,6 +238,8 @@ void RunningHub::MakeParts() {
   // It hears from the moment at which history says that the hub runs.
   fleet_ = std::make_unique<Fleet>(memory_.organization, std::move(memory_.targets), history_.get(),
                                    Moment{.monotonic = clock_->Monotonic(), .wall = started_});
+  jobs_ = std::make_unique<JobRegistry>(config_.jobs, [this](const std::string& id) { return PlaceOf(id); });
+  jobs_->Load(std::move(memory_.jobs), clock_->Read());
   admin_ = std::make_unique<TargetAdmin>(store_.get(), fleet_.get(), clock_);
   tokens_ = std::make_unique<TokenStore>(store_.get(), clock_, std::move(memory_.tokens));
   session_counters_ = {
@@ -251,6 +256,7 @@ void RunningHub::MakeParts() {
   session_deps_ = {.fleet = fleet_.get(),
                    .writer = &store_->writer(),
                    .logs = logs_->store(),
+                   .jobs = jobs_.get(),
                    .clock = clock_,
                    .counters = &session_counters_,
                    .hub_epoch = memory_.hub_epoch};
@@ -278,6 +284,7 @@ void RunningHub::MakeParts() {
         if (!host) return std::nullopt;
         return StoredSample{.time = host->taken, .sample = host->report.sample()};
       },
+      .jobs = [this] { return jobs_->List(clock_->Read()); },
   });
   logs_->store()->SetListener([this] { handlers_->LogsStored(); });
   agent_binary_ =
@@ -377,6 +384,17 @@ void RunningHub::StartTicker() {
 absl::Status RunningHub::Ready() const {
   if (!serving_) return MakeError(absl::StatusCode::kUnavailable, "NOT_READY", "the hub is starting or stopping");
   return store_->writer().Fault();
+}
+
+std::optional<JobRegistry::Place> RunningHub::PlaceOf(const std::string& target_id) const {
+  std::optional<Fleet::TargetName> target = fleet_->NameOf(target_id);
+  if (!target) return std::nullopt;
+  return JobRegistry::Place{
+      .labels = fmt::format("{},{},{},{}", Label("organization", fleet_->organization()),
+                            Label("customerorganization", target->customer), Label("deploymenttarget", target->name),
+                            Label("deploymenttargetid", target_id)),
+      .name = std::move(target->name),
+      .customer = std::move(target->customer)};
 }
 
 HubGauges RunningHub::Gauges() const {

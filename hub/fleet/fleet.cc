@@ -315,6 +315,14 @@ DeploymentNames Fleet::NamesOfDeployments(std::string_view target_id) const {
   return slot->target.NamesOfDeployments();
 }
 
+std::optional<Fleet::TargetName> Fleet::NameOf(std::string_view target_id) const {
+  const std::shared_ptr<Slot> slot = FindSlot(target_id);
+  if (slot == nullptr) return std::nullopt;
+  MutexLock lock(&slot->mutex);
+  if (slot->target.deleted()) return std::nullopt;
+  return TargetName{.name = slot->target.name(), .customer = slot->target.customer()};
+}
+
 bool Fleet::MayForget(std::string_view target_id, std::string_view deployment_id) const {
   const std::shared_ptr<Slot> slot = FindSlot(target_id);
   if (slot == nullptr) return false;

@@ -102,6 +102,12 @@ class Fleet {
   // Empty when there is no such target.
   DeploymentNames NamesOfDeployments(std::string_view target_id) const;
   bool MayForget(std::string_view target_id, std::string_view deployment_id) const;
+  // Nullopt: there is no such target, or it was deleted.
+  struct TargetName {
+    std::string name;
+    std::string customer;
+  };
+  std::optional<TargetName> NameOf(std::string_view target_id) const;
   // The host at its newest sample. Absent when the target is not connected or unknown, metrics are off, or the sample
   // is older than kHostPresentFor.
   std::optional<HostPresent> HostOf(std::string_view target_id) const;

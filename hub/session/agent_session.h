@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "hub/fleet/fleet.h"
+#include "hub/jobs/job_registry.h"
 #include "hub/logs/log_store.h"
 #include "hub/session/batch_window.h"
 #include "hub/store/journal_writes.h"
@@ -50,6 +51,8 @@ struct SessionDeps {
   Writer* writer = nullptr;
   // Null: the lane of logs is not taken.
   LogStore* logs = nullptr;
+  // Null: reports of jobs are not taken.
+  JobRegistry* jobs = nullptr;
   const Clock* clock = nullptr;
   const SessionCounters* counters = nullptr;
   std::string hub_epoch;
@@ -109,9 +112,10 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   struct StoredOpening {
     absl::Time run;
     Positions applied;
+    std::optional<agent::v1::JobPosition> jobs;
   };
-  void OnOpeningStored(const Fleet::Admission& admission, const Positions& applied, const absl::Status& stored);
-  void Welcome(const Fleet::Admission& admission, const Positions& applied, const std::string& session_id);
+  void OnOpeningStored(const Fleet::Admission& admission, const StoredOpening& opening, const absl::Status& stored);
+  void Welcome(const Fleet::Admission& admission, const StoredOpening& opening, const std::string& session_id);
   void OnHeartbeat(const agent::v1::Heartbeat& heartbeat);
   void OnRecordBatch(agent::v1::RecordBatch batch);
   bool Takes(agent::v1::Lane lane) const;
@@ -127,6 +131,12 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   // Answers leave in the order in which the lane's batches came.
   void AnswerBatch(const BatchName& name, agent::v1::SessionResponse answer) ABSL_LOCKS_EXCLUDED(mutex_);
   BatchWindow& WindowOf(agent::v1::Lane lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnJobReport(agent::v1::JobReport report) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnJobsStored(const agent::v1::JobPosition& position, const absl::StatusOr<JobOutcome>& outcome)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // `position`: up to where all is stored.
+  void AnswerJobs(const agent::v1::JobPosition& position, const std::vector<std::string>& refusals)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   void OnGoodbye(const agent::v1::Goodbye& goodbye);
   bool TooManyBeats(Instant now);
   void ProtocolError(std::string message);
@@ -150,6 +160,10 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   std::optional<Fleet::SessionKey> key_ ABSL_GUARDED_BY(mutex_);
   // Of events and of logs: neither waits for the other's writer.
   std::array<BatchWindow, 2> windows_ ABSL_GUARDED_BY(mutex_);
+  // A report of jobs is with the writer.
+  bool storing_jobs_ ABSL_GUARDED_BY(mutex_) = false;
+  // Of the last report that was stored; of Welcome before.
+  agent::v1::JobPosition jobs_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace muster::hub

@@ -124,18 +124,6 @@ class Application {
   std::unordered_map<std::string, Known> known_;  // by key
 };
 
-// When it was created; an error when its secret is no more that of the session.
-absl::StatusOr<absl::Time> CheckTarget(sqlite::Database& database, const BatchOrigin& origin) {
-  ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT secret_generation, created_us FROM targets WHERE id=?"
-                                                         " AND deleted_us IS NULL"));
-  ASSIGN_OR_RETURN(const bool row, s.Bind(1, origin.target_id).Step());
-  if (!row) return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "the target was deleted");
-  if (s.Int64(0) != origin.secret_generation) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "SECRET_ROTATED", "the target secret was replaced");
-  }
-  return s.Time(1);
-}
-
 absl::StatusOr<BatchOutcome> Application::Run() {
   ASSIGN_OR_RETURN(const bool is_in_order, walk_.Begin());
   if (!is_in_order) return std::move(walk_.outcome());
@@ -252,9 +240,20 @@ absl::Status Application::ApplyPresence(const PresenceRecord& presence, absl::Ti
 
 }  // namespace
 
+absl::StatusOr<absl::Time> CheckOrigin(sqlite::Database& database, const BatchOrigin& origin) {
+  ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT secret_generation, created_us FROM targets WHERE id=?"
+                                                         " AND deleted_us IS NULL"));
+  ASSIGN_OR_RETURN(const bool row, s.Bind(1, origin.target_id).Step());
+  if (!row) return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "the target was deleted");
+  if (s.Int64(0) != origin.secret_generation) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "SECRET_ROTATED", "the target secret was replaced");
+  }
+  return s.Time(1);
+}
+
 absl::StatusOr<BatchOutcome> ApplyBatch(sqlite::Database& database, const BatchOrigin& origin,
                                         const RecordBatch& batch) {
-  ASSIGN_OR_RETURN(const absl::Time created, CheckTarget(database, origin));
+  ASSIGN_OR_RETURN(const absl::Time created, CheckOrigin(database, origin));
   return Application(database, origin, batch, created).Run();
 }
 

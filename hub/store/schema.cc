@@ -252,7 +252,35 @@ CREATE TABLE host_samples(
 PRAGMA user_version = 4;
 )sql";
 
-constexpr sqlite::Sql kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4};
+// What jobs pushed (docs/jobs.md): of each group the newest totals, no history.
+constexpr sqlite::Sql kVersion5 = R"sql(
+CREATE TABLE job_stores(
+  target_id TEXT PRIMARY KEY REFERENCES targets(id),
+  -- Of the agent, and up to which of its versions all is here.
+  store_id TEXT NOT NULL,
+  version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job_groups(
+  -- Rises, and is not given again: the earlier group decides of which type a family is.
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  target_id TEXT NOT NULL REFERENCES targets(id),
+  name TEXT NOT NULL,
+  store_id TEXT NOT NULL,
+  -- muster.agent.v1.JobGroup: as that store told it last, and what former stores had counted.
+  told BLOB NOT NULL,
+  base BLOB NOT NULL,
+  first_push_us INTEGER NOT NULL,
+  push_us INTEGER NOT NULL,
+  success_us INTEGER,
+  failure_us INTEGER
+) STRICT;
+CREATE UNIQUE INDEX job_groups_by_name ON job_groups(target_id, name);
+
+PRAGMA user_version = 5;
+)sql";
+
+constexpr sqlite::Sql kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 static_assert(std::size(kSteps) == kSchemaVersion);
 
 }  // namespace
