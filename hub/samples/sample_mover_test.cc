@@ -204,8 +204,14 @@ TEST_F(SampleMoverTest, WhatMetricsDbDoesNotTakeWaitsWithinBounds) {
   };
   Open();
   Wait(1, 100);
-  // Its file is at its bound; hub.db has room.
-  EXPECT_TRUE(samples_->store().writer().Run([](sqlite::Database& database) { return database.LimitPages(1); }).ok());
+  // Its file is at its bound, and the page for chunks full; hub.db has room.
+  EXPECT_TRUE(samples_->store()
+                  .writer()
+                  .Run([](sqlite::Database& database) -> absl::Status {
+                    RETURN_IF_ERROR(database.Execute("INSERT INTO raw_chunks VALUES(1, -1, 0, 0, 0, zeroblob(3950))"));
+                    return database.LimitPages(1);
+                  })
+                  .ok());
   SampleMover roomy(samples_.get(), 100);
   EXPECT_EQ(ReasonOf(roomy.Pass(At(10'000), [] { return true; })), "DISK_FULL");
   EXPECT_EQ(ReasonOf(samples_->Fault()), "DISK_FULL");
@@ -220,6 +226,7 @@ TEST_F(SampleMoverTest, WhatMetricsDbDoesNotTakeWaitsWithinBounds) {
   EXPECT_TRUE(
       samples_->store().writer().Run([](sqlite::Database& database) { return database.LimitPages(1'000'000); }).ok());
   Pass(10'000);
+  Pass(10'060);
   EXPECT_EQ(samples_->Fault(), absl::OkStatus());
   EXPECT_EQ(Waiting(), 0);
 }
