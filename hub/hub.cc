@@ -35,6 +35,7 @@
 #include "hub/logs/logs.h"
 #include "hub/metrics/hub_metrics.h"
 #include "hub/metrics/metrics_endpoint.h"
+#include "hub/samples/samples.h"
 #include "hub/session/grpc_agent_service.h"
 #include "hub/session/session_registry.h"
 #include "hub/store/history_recorder.h"
@@ -83,6 +84,7 @@ class RunningHub : public Hub {
     RETURN_IF_ERROR(OpenTls());
     RETURN_IF_ERROR(OpenStore());
     RETURN_IF_ERROR(OpenLogs());
+    RETURN_IF_ERROR(OpenSamples());
     MakeParts();
     RETURN_IF_ERROR(StartHttp());
     RETURN_IF_ERROR(StartMetrics());
@@ -102,6 +104,7 @@ class RunningHub : public Hub {
   absl::Status OpenTls();
   absl::Status OpenStore();
   absl::Status OpenLogs();
+  absl::Status OpenSamples();
   // Of the hub's own certificate; empty when a public authority's is used.
   std::string Pin() const;
   void MakeParts();
@@ -147,6 +150,7 @@ class RunningHub : public Hub {
   std::optional<DataDirLock> lock_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Logs> logs_;
+  std::unique_ptr<Samples> samples_;
   std::optional<ServerTls> tls_;
   Memory memory_;
   std::unique_ptr<HistoryRecorder> history_;
@@ -214,6 +218,22 @@ absl::Status RunningHub::OpenLogs() {
   return absl::OkStatus();
 }
 
+absl::Status RunningHub::OpenSamples() {
+  ASSIGN_OR_RETURN(samples_,
+                   Samples::Open({.data_dir = config_.data_dir,
+                                  .hub = store_.get(),
+                                  .retention = {.keep_raw = config_.metric_raw_age,
+                                                .keep = config_.metric_age,
+                                                .max_bytes = config_.metric_bytes,
+                                                .keep_deleted = config_.history},
+                                  .clock = clock_,
+                                  .volume = VolumeOf(config_.data_dir),
+                                  .observer = {.pruned = [this](std::string_view reason, std::int64_t values) {
+                                    metrics_.MetricValuesPruned(reason, values);
+                                  }}}));
+  return absl::OkStatus();
+}
+
 absl::Status RunningHub::OpenTls() {
   if (config_.insecure) {
     log::Warning("--insecure: secrets and tokens travel in clear; use it on one machine or behind a TLS proxy only");
@@ -250,6 +270,7 @@ void RunningHub::MakeParts() {
       .frame_refused = [this](std::string_view reason) { metrics_.FrameRefused(reason); },
       .records_applied = [this](std::int64_t records) { metrics_.RecordsApplied(records); },
       .batch_refused = [this](std::string_view reason) { metrics_.BatchRefused(reason); },
+      .samples_stored = [this](std::int64_t samples) { metrics_.SamplesStored(samples); },
   };
   log_scanner_ = std::make_unique<LogScanner>(logs_->store(), clock_);
   scans_ = std::make_unique<WorkerPool>(kScanThreads, kMaxWaitingScans);
@@ -379,6 +400,7 @@ void RunningHub::StartTicker() {
   retention_->Start(clock_->Now());
   ticker_.Start();
   logs_->Start();
+  samples_->Start();
 }
 
 absl::Status RunningHub::Ready() const {
@@ -435,6 +457,7 @@ void RunningHub::Stop() {
     logs_->store()->SetListener(nullptr);
     logs_->Stop();
   }
+  if (samples_ != nullptr) samples_->Stop();
   if (history_ == nullptr) return;
   history_->Drain();
   const absl::Status ended =

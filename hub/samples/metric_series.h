@@ -55,7 +55,7 @@ const MetricSeriesInfo* FindMetricSeries(std::uint32_t number);
 struct SeriesKey {
   MetricSeries series = MetricSeries::kCpuUsage;
   // Device or deployment key; else empty.
-  std::string instance;
+  std::string instance = {};
   auto operator<=>(const SeriesKey&) const = default;
 };
 

@@ -310,6 +310,7 @@ void AgentSession::OnBatchApplied(const BatchWork& work) {
   }
   deps_->fleet->NoteBatch(work.key, outcome);
   deps_->counters->records_applied(outcome.applied);
+  deps_->counters->samples_stored(outcome.samples);
   SessionResponse frame;
   agent::v1::BatchAck* ack = frame.mutable_batch_ack();
   ack->set_epoch(work.name.epoch);

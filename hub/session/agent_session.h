@@ -44,6 +44,8 @@ struct SessionCounters {
   std::function<void(std::string_view reason)> frame_refused;
   std::function<void(std::int64_t records)> records_applied;
   std::function<void(std::string_view reason)> batch_refused;
+  // Of the applied records: samples of hosts.
+  std::function<void(std::int64_t samples)> samples_stored = [](std::int64_t) {};
 };
 
 struct SessionDeps {
