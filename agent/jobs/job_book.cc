@@ -13,24 +13,12 @@
 namespace muster::agent {
 namespace {
 
-// Prometheus' own.
-constexpr double kDefaultBuckets[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
-constexpr std::string_view kHistogramSuffixes[] = {"_bucket", "_sum", "_count"};
-
-absl::Status Clash(std::string_view reason, std::string_view sentence) {
-  return MakeError(absl::StatusCode::kFailedPrecondition, reason, sentence);
+double Sum(double a, double b) {
+  constexpr double kMost = std::numeric_limits<double>::max();
+  return std::clamp(a + b, -kMost, kMost);
 }
 
-std::string_view TypeName(v1::JobMetricType type) {
-  switch (type) {
-    case v1::JOB_METRIC_TYPE_COUNTER:
-      return "counter";
-    case v1::JOB_METRIC_TYPE_GAUGE:
-      return "gauge";
-    default:
-      return "histogram";
-  }
-}
+}  // namespace
 
 std::string KeyOf(const PushSample& sample) {
   std::string key = sample.name;
@@ -40,8 +28,6 @@ std::string KeyOf(const PushSample& sample) {
   return key;
 }
 
-}  // namespace
-
 std::string KeyOf(const std::string& family, const v1::JobSeries& series) {
   std::string key = family;
   key.push_back('\0');
@@ -50,57 +36,14 @@ std::string KeyOf(const std::string& family, const v1::JobSeries& series) {
   return key;
 }
 
-namespace {
-
-// In a report, at most: tags and lengths are below 8 bytes, a count below 10.
-std::size_t BytesOf(const v1::JobFamily& family) {
-  return 32 + family.name().size() + family.help().size() + family.unit().size() +
-         sizeof(double) * static_cast<std::size_t>(family.buckets_size());
-}
-
-std::size_t BytesOfSeries(std::size_t label_bytes, int buckets) {
-  return 40 + label_bytes + 10 * static_cast<std::size_t>(buckets);
-}
-
-std::size_t LabelBytes(const PushSample& sample) {
-  std::size_t bytes = 0;
-  for (const auto& [name, value] : sample.labels) bytes += 12 + name.size() + value.size();
-  return bytes;
-}
-
 int CostOf(const v1::JobFamily& family) {
   return family.type() == v1::JOB_METRIC_TYPE_HISTOGRAM ? family.buckets_size() + 1 : 1;
-}
-
-std::size_t BytesOf(const JobGroupState& group) {
-  std::size_t bytes = 160 + group.name.size();
-  const JobFamilyState* last = nullptr;
-  for (const auto& [key, series] : group.series) {
-    if (series.family != last) bytes += BytesOf(series.family->body);
-    last = series.family;
-    std::size_t label_bytes = 0;
-    for (const v1::JobLabel& label : series.body.labels())
-      label_bytes += 12 + label.name().size() + label.value().size();
-    bytes += BytesOfSeries(label_bytes, series.body.bucket_counts_size());
-  }
-  return bytes;
 }
 
 bool HasFamily(const JobGroupState& group, const std::string& name) {
   const auto found = group.series.lower_bound(name + std::string(1, '\0'));
   return found != group.series.end() && found->second.family->body.name() == name;
 }
-
-std::string BoundsText(const google::protobuf::RepeatedField<double>& bounds) {
-  return fmt::format("{}", fmt::join(bounds.begin(), bounds.end(), ","));
-}
-
-double Sum(double a, double b) {
-  constexpr double kMost = std::numeric_limits<double>::max();
-  return std::clamp(a + b, -kMost, kMost);
-}
-
-}  // namespace
 
 PushIdDigest DigestOf(const std::string& group, const std::string& id) {
   const std::string text = group + std::string(1, '\0') + id;
@@ -109,16 +52,6 @@ PushIdDigest DigestOf(const std::string& group, const std::string& id) {
                      reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
   return digest;
 }
-
-// What a push brings with it that is not there yet.
-struct JobBook::Plan {
-  std::map<std::string, v1::JobFamily> families;
-  std::set<std::string> keys;
-  // Of the new series, with their families where the group does not have them.
-  int cost = 0;
-  std::size_t bytes = 0;
-  std::set<std::string> group_families;
-};
 
 const JobFamilyState* JobBook::FindFamily(const std::string& name) const {
   const auto found = families_.find(name);
@@ -165,145 +98,6 @@ absl::StatusOr<JobBook::Outcome> JobBook::Apply(const Push& push, Instant now) {
     new_ids_.taken = now;
   }
   return Outcome::kCounted;
-}
-
-absl::Status JobBook::Check(const Push& push, Instant now, Plan* plan) const {
-  // Bounds first: they say what a histogram of this push is.
-  for (const PushDeclaration& declaration : push.declarations) {
-    if (!declaration.buckets.empty()) RETURN_IF_ERROR(CheckDeclaration(declaration, plan));
-  }
-  const JobGroupState* const group = FindGroup(push.group);
-  for (const PushSample& sample : push.samples) {
-    RETURN_IF_ERROR(CheckFamily(sample, plan));
-    std::string key = KeyOf(sample);
-    if (group != nullptr && group->series.contains(key)) continue;
-    if (!plan->keys.insert(std::move(key)).second) continue;
-    const JobFamilyState* const known = FindFamily(sample.name);
-    const v1::JobFamily& family = known != nullptr ? known->body : plan->families.at(sample.name);
-    plan->cost += CostOf(family);
-    plan->bytes += BytesOfSeries(LabelBytes(sample), CostOf(family));
-    const bool is_new_here = (group == nullptr || !HasFamily(*group, sample.name));
-    if (is_new_here && plan->group_families.insert(sample.name).second) plan->bytes += BytesOf(family);
-  }
-  for (const auto& [name, family] : plan->families) {
-    if (!plan->group_families.contains(name)) {
-      return Clash("BAD_PUSH", fmt::format("buckets for {}, and no observation of it in this push", name));
-    }
-  }
-  for (const PushDeclaration& declaration : push.declarations) {
-    if (declaration.buckets.empty()) RETURN_IF_ERROR(CheckDeclaration(declaration, plan));
-  }
-  return CheckLimits(group, now, *plan);
-}
-
-absl::Status JobBook::CheckDeclaration(const PushDeclaration& declaration, Plan* plan) const {
-  const std::string& name = declaration.name;
-  const JobFamilyState* const known = FindFamily(name);
-  const auto planned = plan->families.find(name);
-  const v1::JobFamily* family = known != nullptr                  ? &known->body
-                                : planned != plan->families.end() ? &planned->second
-                                                                  : nullptr;
-  if (!declaration.buckets.empty()) {
-    const google::protobuf::RepeatedField<double> wanted(declaration.buckets.begin(), declaration.buckets.end());
-    if (family == nullptr) {
-      v1::JobFamily& made = plan->families[name];
-      made.set_name(name);
-      made.set_type(v1::JOB_METRIC_TYPE_HISTOGRAM);
-      *made.mutable_buckets() = wanted;
-      return absl::OkStatus();
-    }
-    if (family->type() != v1::JOB_METRIC_TYPE_HISTOGRAM) {
-      return Clash("TYPE_CLASH", fmt::format("{} is a {} on this host, and only a histogram has buckets", name,
-                                             TypeName(family->type())));
-    }
-    if (std::equal(wanted.begin(), wanted.end(), family->buckets().begin(), family->buckets().end()))
-      return absl::OkStatus();
-    return Clash("BUCKETS_CLASH", fmt::format("{} has the buckets {} on this host, not {}", name,
-                                              BoundsText(family->buckets()), BoundsText(wanted)));
-  }
-  if (family == nullptr) {
-    return Clash("BAD_PUSH", fmt::format("{} of {}, which has no series on this host or in this push",
-                                         declaration.unit.has_value() ? "the unit" : "the help", name));
-  }
-  if (!declaration.unit.has_value()) return absl::OkStatus();
-  if (!family->unit().empty() && family->unit() != *declaration.unit) {
-    return Clash("UNIT_CLASH",
-                 fmt::format("{} has the unit {} on this host, not {}", name, family->unit(), *declaration.unit));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status JobBook::CheckFamily(const PushSample& sample, Plan* plan) const {
-  const std::string& name = sample.name;
-  const JobFamilyState* const known = FindFamily(name);
-  const auto planned = plan->families.find(name);
-  const v1::JobFamily* family = known != nullptr                  ? &known->body
-                                : planned != plan->families.end() ? &planned->second
-                                                                  : nullptr;
-  if (family != nullptr) {
-    if (family->type() == sample.type) return absl::OkStatus();
-    return Clash("TYPE_CLASH", fmt::format("{} is a {} on this host, not a {}", name, TypeName(family->type()),
-                                           TypeName(sample.type)));
-  }
-  const auto is_there = [&](const std::string& other) {
-    return FindFamily(other) != nullptr || plan->families.contains(other);
-  };
-  const auto is_histogram = [&](const std::string& other) {
-    const JobFamilyState* const there = FindFamily(other);
-    if (there != nullptr) return there->body.type() == v1::JOB_METRIC_TYPE_HISTOGRAM;
-    const auto found = plan->families.find(other);
-    return found != plan->families.end() && found->second.type() == v1::JOB_METRIC_TYPE_HISTOGRAM;
-  };
-  for (const std::string_view suffix : kHistogramSuffixes) {
-    const std::string longer = name + std::string(suffix);
-    if (sample.type == v1::JOB_METRIC_TYPE_HISTOGRAM && is_there(longer)) {
-      return Clash(
-          "TYPE_CLASH",
-          fmt::format("a histogram {} would write the name {}, which is another metric on this host", name, longer));
-    }
-    if (!name.ends_with(suffix)) continue;
-    const std::string shorter = name.substr(0, name.size() - suffix.size());
-    if (is_histogram(shorter)) {
-      return Clash("TYPE_CLASH", fmt::format("the name {} is written by the histogram {} on this host", name, shorter));
-    }
-  }
-  v1::JobFamily& made = plan->families[name];
-  made.set_name(name);
-  made.set_type(sample.type);
-  if (sample.type == v1::JOB_METRIC_TYPE_HISTOGRAM) {
-    made.mutable_buckets()->Add(std::begin(kDefaultBuckets), std::end(kDefaultBuckets));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status JobBook::CheckLimits(const JobGroupState* group, Instant now, const Plan& plan) const {
-  const bool comes_back = group == nullptr || group->HasEnded(now);
-  if (plan.keys.empty() && !comes_back) return absl::OkStatus();
-  const int had = group == nullptr ? 0 : [&] {
-    int cost = 0;
-    for (const auto& [key, series] : group->series) cost += CostOf(series.family->body);
-    return cost;
-  }();
-  const int series = Series(now) + plan.cost + (comes_back ? had : 0);
-  if (series > kMaxJobSeries) {
-    return MakeError(
-        absl::StatusCode::kResourceExhausted, "SERIES_LIMIT",
-        fmt::format(
-            "this host would have {} series of jobs, and {} are taken (a histogram counts once for each bucket): "
-            "use fewer labels or buckets, or delete a group",
-            series, kMaxJobSeries));
-  }
-  if (comes_back && Groups(now) >= kMaxJobGroups) {
-    return MakeError(
-        absl::StatusCode::kResourceExhausted, "SERIES_LIMIT",
-        fmt::format("this host has {} groups, and no more are taken: delete one, or give them a ttl", kMaxJobGroups));
-  }
-  const std::size_t bytes = plan.bytes + (group == nullptr ? 0 : BytesOf(*group));
-  if (bytes <= kMaxJobGroupBytes) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kResourceExhausted, "TOO_LARGE",
-      fmt::format("the group's names, labels and help would take {} bytes, and {} are taken: use another group", bytes,
-                  kMaxJobGroupBytes));
 }
 
 int JobBook::Groups(Instant now) const {

@@ -131,12 +131,21 @@ class JobBook {
   void MarkChanged(JobGroupState* group);
 
  private:
-  struct Plan;
+  // What a push brings with it that is not there yet.
+  struct Plan {
+    std::map<std::string, v1::JobFamily> families;
+    std::set<std::string> keys;
+    // Of the new series, with their families where the group does not have them.
+    int cost = 0;
+    std::size_t bytes = 0;
+    std::set<std::string> group_families;
+  };
 
   absl::Status Check(const Push& push, Instant now, Plan* plan) const;
   absl::Status CheckDeclaration(const PushDeclaration& declaration, Plan* plan) const;
   absl::Status CheckFamily(const PushSample& sample, Plan* plan) const;
-  absl::Status CheckLimits(const JobGroupState* group, Instant now, const Plan& plan) const;
+  absl::Status CheckLimits(const Push& push, Instant now, const Plan& plan) const;
+  absl::Status CheckBytes(const Push& push, const JobGroupState* group, const Plan& plan) const;
   void Delete(const std::string& name, Instant now);
   JobGroupState* Group(const std::string& name, Instant now);
   void Declare(const Push& push, const Plan& plan);
@@ -163,7 +172,12 @@ class JobBook {
 };
 
 // Under which a group holds the series.
+std::string KeyOf(const PushSample& sample);
 std::string KeyOf(const std::string& family, const v1::JobSeries& series);
+
+// What a series of the family counts towards kMaxJobSeries.
+int CostOf(const v1::JobFamily& family);
+bool HasFamily(const JobGroupState& group, const std::string& name);
 
 // The group as a report tells it, without ages.
 v1::JobGroup ToProto(const JobGroupState& group);

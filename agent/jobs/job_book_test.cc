@@ -153,6 +153,18 @@ TEST_F(JobBookTest, AGroupAlwaysFitsIntoAReport) {
   EXPECT_LE(Group("g").ByteSizeLong() + 100, kMaxJobReportBytes);
 }
 
+TEST_F(JobBookTest, ANewHelpDoesNotMakeAnotherGroupTooLarge) {
+  std::string full;
+  for (int i = 0; i < 220; ++i) full += fmt::format("gauge a{{i=\"{}\",x=\"{}\"}} 1\n", i, std::string(1024, 'x'));
+  for (int i = 0; i < 26; ++i) full += fmt::format("gauge b{} 1\n", i);
+  ASSERT_TRUE(Apply("push full\n" + full).ok());
+  std::string helps = "push other\n";
+  for (int i = 0; i < 26; ++i) helps += fmt::format("help b{} {}\n", i, std::string(1024, 'h'));
+  EXPECT_EQ(ReasonOf(Apply(helps)), "TOO_LARGE");
+  EXPECT_TRUE(Apply("push other\nhelp b0 short").ok());
+  EXPECT_LE(Group("full").ByteSizeLong() + 100, kMaxJobReportBytes);
+}
+
 TEST_F(JobBookTest, ACounterGoesOnAfterItsTimeToLive) {
   ASSERT_TRUE(Apply("push daily ttl=25h\ncounter a 5").ok());
   EXPECT_EQ(book_.Groups(now_), 1);

@@ -1,6 +1,7 @@
 #include "agent/jobs/push_server.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -27,6 +28,7 @@ constexpr std::uint64_t kListenerNumber = 1;
 constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr absl::Duration kLookForIdleInterval = absl::Seconds(10);
 constexpr std::size_t kMaxSentenceBytes = 1024;
+constexpr int kPauseMs = 50;
 
 std::string ErrorLine(const absl::Status& status) {
   return fmt::format("error {} {}\n", ReasonOf(status), EscapeControl(CleanUtf8(MessageOf(status), kMaxSentenceBytes)));
@@ -172,8 +174,11 @@ void PushServer::Listen() {
 void PushServer::Accept() {
   while (true) {
     Descriptor fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    // Without descriptors the next turn tries again.
-    if (fd.get() < 0) return;
+    if (fd.get() < 0) {
+      // Without descriptors the next turn tries again, which need not be at once.
+      if (errno != EAGAIN && errno != ECONNABORTED) poll(nullptr, 0, kPauseMs);
+      return;
+    }
     if (connections_.size() >= kMaxPushConnections) {
       const std::string refusal = ErrorLine(Busy(fmt::format("{} connections are open", kMaxPushConnections)));
       if (send(fd.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) continue;
@@ -310,6 +315,8 @@ void PushServer::CloseIdle() {
   const Instant now = clock_->Monotonic();
   if (now - looked_for_idle_at_ < kLookForIdleInterval) return;
   looked_for_idle_at_ = now;
+  // Somebody cleaned up: nobody finds the socket any more.
+  if (listener_.get() >= 0 && access(options_.path.c_str(), F_OK) != 0) listener_.reset();
   std::erase_if(connections_, [&](const auto& entry) {
     const Connection& connection = *entry.second;
     // One that does not take its answers is as idle as one that says nothing.
