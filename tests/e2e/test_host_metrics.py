@@ -83,8 +83,8 @@ def test_toggle_takes_effect_within_five_seconds(hub, docker_host):
     until("nothing of the host is shown", lambda: not shows(hub, "dock"), SHOWN_WITHIN_S)
     assert hub.api("GetHostMetrics", target="dock")["is_enabled"] is False
 
-    hub.cli("target", "set", "dock", "--metrics", "on")
     on = time.monotonic()
+    hub.cli("target", "set", "dock", "--metrics", "on")
     until("the host is shown again", lambda: shows(hub, "dock"), SHOWN_WITHIN_S + SLACK_S)
     fresh = told(hub, "dock")
     assert fresh["age"] < time.monotonic() - on, "a sample from before it was off"
