@@ -176,18 +176,20 @@ local datasource = { type: 'prometheus', uid: '${datasource}' };
     panels: layOut(panels),
   },
 
+  // Arrays, not objects: elements of an array are evaluated once, fields of an object each time.
   local layOut(panels) = std.foldl(
     function(done, next)
-      local fits = done.x + next.gridPos.w <= 24;
-      local x = if fits then done.x else 0;
-      local y = if fits then done.y else done.y + done.height;
-      {
-        x: x + next.gridPos.w,
-        y: y,
-        height: if fits then std.max(done.height, next.gridPos.h) else next.gridPos.h,
-        panels: done.panels + [next { id: std.length(done.panels) + 1, gridPos+: { x: x, y: y } }],
-      },
+      local right = done[0] + next.gridPos.w;
+      local fits = right <= 24;
+      local x = if fits then done[0] else 0;
+      local y = if fits then done[1] else done[1] + done[2];
+      [
+        x + next.gridPos.w,
+        y,
+        if fits then std.max(done[2], next.gridPos.h) else next.gridPos.h,
+        done[3] + [next { id: std.length(done[3]) + 1, gridPos+: { x: x, y: y } }],
+      ],
     panels,
-    { x: 0, y: 0, height: 0, panels: [] }
-  ).panels,
+    [0, 0, 0, []]
+  )[3],
 }
