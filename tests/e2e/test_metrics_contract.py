@@ -48,15 +48,16 @@ def make_situations(hub, agent, engine, folder):
            "healthcheck": {"test": ["CMD", "test", "-e", "/tmp/ready"], "interval": "1s"}}
     engine.compose("ledger", {"app": app})
     engine.compose("failing", {"app": {"command": ["sh", "-c", "exit 4"]}})
-    pass  # DEV
-    target = hub.create_target("strange", type="host")
-    stranger = Agent(folder, hub, target | {"target_secret": "not the secret"}, name="stranger", runtime="none")
+    push_a_job(agent)
+    secret = hub.create_target("other", type="host")["target_secret"]
+    stranger = Agent(folder, hub, hub.create_target("strange", type="host") | {"target_secret": secret}, name="stranger",
+                     runtime="none")
     hub.wait_status("dock", "ledger", "healthy")
     hub.wait_status("dock", "failing", "error")
-    until("its lines are found", lambda: hub.api("QueryLogs", deployment="dock/ledger").get("entries"), 15, every=0.2)
+    until("its lines are found", lambda: hub.api("QueryLogs", selection={"deployment": "dock/ledger"}).get("entries"), 15, every=0.2)
     until("the stranger was refused", lambda: 'refused_total{reason="BAD_SECRET"} 0' not in hub.metrics()[1], 15)
-    stranger.stop()
-    for family in []:
+    stranger.kill()
+    for family in sorted(documented()):
         until(f"{family} has a sample", lambda name=family: re.search(rf"^{name}(_count)?[{{ ]", hub.metrics()[1], re.M), 45, 0.2)
 
 
