@@ -48,10 +48,12 @@ def make_situations(hub, agent, engine, folder):
            "healthcheck": {"test": ["CMD", "test", "-e", "/tmp/ready"], "interval": "1s"}}
     engine.compose("ledger", {"app": app})
     engine.compose("failing", {"app": {"command": ["sh", "-c", "exit 4"]}})
-    push_a_job(agent)
-    secret = hub.create_target("other", type="host")["target_secret"]
-    stranger = Agent(folder, hub, hub.create_target("strange", type="host") | {"target_secret": secret}, name="stranger",
-                     runtime="none")
+    other_target = hub.create_target("other", type="host")
+    other = Agent(folder, hub, other_target, name="other", runtime="none")
+    hub.wait_connected("other")
+    push_jobs(agent, other)
+    strange_target = hub.create_target("strange", type="host") | {"target_secret": other_target["target_secret"]}
+    stranger = Agent(folder, hub, strange_target, name="stranger", runtime="none")
     hub.wait_status("dock", "ledger", "healthy")
     hub.wait_status("dock", "failing", "error")
     until("its lines are found", lambda: hub.api("QueryLogs", selection={"deployment": "dock/ledger"}).get("entries"), 15, every=0.2)
@@ -61,13 +63,17 @@ def make_situations(hub, agent, engine, folder):
         until(f"{family} has a sample", lambda name=family: re.search(rf"^{name}(_count)?[{{ ]", hub.metrics()[1], re.M), 45, 0.2)
 
 
-def push_a_job(agent):
-    run([BIN / "muster-agent", "push", "backup", "--socket", agent.dir / "data/push.sock", "--counter",
-         'e2e_backup_bytes_total{disk="a"}=1048576', "--gauge", "e2e_backup_files=311", "--observe",
-         "e2e_backup_seconds=12.5", "--success", "--period", "24h"])
-    # Taken, and shown as a failed one beside it.
-    run([BIN / "muster-agent", "push", "report", "--socket", agent.dir / "data/push.sock", "--gauge", "e2e_backup_files=0",
-         "--failure"])
+def push(agent, *words, check=True):
+    run([BIN / "muster-agent", "push", *words, "--socket", agent.dir / "data/push.sock"], check=check)
+
+
+def push_jobs(agent, other):
+    push(agent, "backup", "--counter", 'e2e_backup_bytes_total{disk="a"}=1048576', "--gauge", "e2e_backup_files=311",
+         "--observe", "e2e_backup_seconds=12.5", "--success", "--period", "24h")
+    push(agent, "backup", "--gauge", "e2e_backup_files=0", "--failure")
+    # Refused by the agent; and not shown by the hub, because of its type.
+    push(agent, "backup", "--gauge", "e2e_backup_files=NaN", check=False)
+    push(other, "backup", "--gauge", "e2e_backup_bytes_total=1")
 
 
 def page(hub):

@@ -22,7 +22,7 @@ function(config) {
       wait.immediately,
       'distr_job_last_failure_timestamp_seconds{%(hub)s} > distr_job_last_success_timestamp_seconds{%(hub)s}' % values,
       'The last run of job {{ $labels.jobname }} on {{ $labels.deploymenttarget }} of {{ $labels.customerorganization }} failed',
-      'Its own log on the host says why. The alert ends with the next success; "muster-agent push" with "delete" forgets a job that is no more.'
+      'Its own log on the host says why. The alert ends with the next success; "muster-agent push {{ $labels.jobname }} --delete" on the host forgets a job that is no more.'
     ),
     alert(
       'MusterJobSeriesRefused',
