@@ -61,6 +61,19 @@ TEST_F(ConfigTest, ContainerLogsAreOnUnlessTheHostForbidsThem) {
   EXPECT_FALSE(Finalize(raw_)->container_logs);
 }
 
+TEST_F(ConfigTest, HostRootStandsInFrontOfTheHostsPaths) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"/", ""}, {"//", ""}, {"/host", "/host"}, {"/host/", "/host"}, {"/a/b//", "/a/b"}};
+  for (const auto& [text, root] : cases) {
+    raw_.host_root = text;
+    EXPECT_EQ(Finalize(raw_)->host_root, root) << text;
+  }
+  for (const char* text : {"", "host", "./host"}) {
+    raw_.host_root = text;
+    EXPECT_EQ(ReasonOf(Finalize(raw_).status()), "BAD_HOST_ROOT") << text;
+  }
+}
+
 TEST_F(ConfigTest, ReadsOneMaskExpressionALine) {
   EXPECT_TRUE(Finalize(raw_)->mask_expressions.empty());
   raw_.mask_file = dir_.path() + "/masks";

@@ -273,6 +273,11 @@ void RunningHub::MakeParts() {
       .log_observer = {.scanned = [this](std::string_view end, absl::Duration took,
                                          std::int64_t bytes) { metrics_.LogScanned(end, took, bytes); },
                        .tails = [this](std::size_t open) { metrics_.LogTails(open); }},
+      .host_present = [this](std::string_view id) -> std::optional<StoredSample> {
+        const auto host = fleet_->HostOf(id);
+        if (!host) return std::nullopt;
+        return StoredSample{.time = host->taken, .sample = host->report.sample()};
+      },
   });
   logs_->store()->SetListener([this] { handlers_->LogsStored(); });
   agent_binary_ =

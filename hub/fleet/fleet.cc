@@ -308,11 +308,25 @@ absl::StatusOr<DeploymentChoices> Fleet::ChoicesOf(std::string_view target_id, s
   return *choices;
 }
 
+DeploymentNames Fleet::NamesOfDeployments(std::string_view target_id) const {
+  const std::shared_ptr<Slot> slot = FindSlot(target_id);
+  if (slot == nullptr) return {};
+  MutexLock lock(&slot->mutex);
+  return slot->target.NamesOfDeployments();
+}
+
 bool Fleet::MayForget(std::string_view target_id, std::string_view deployment_id) const {
   const std::shared_ptr<Slot> slot = FindSlot(target_id);
   if (slot == nullptr) return false;
   MutexLock lock(&slot->mutex);
   return slot->target.MayForget(deployment_id);
+}
+
+std::optional<HostPresent> Fleet::HostOf(std::string_view target_id) const {
+  const std::shared_ptr<Slot> slot = FindSlot(target_id);
+  if (slot == nullptr) return std::nullopt;
+  MutexLock lock(&slot->mutex);
+  return slot->target.Host();
 }
 
 std::shared_ptr<Fleet::Slot> Fleet::FindSlot(std::string_view id) const {

@@ -137,6 +137,11 @@ std::optional<Refusal> Target::Heartbeat(std::int64_t session_number, const agen
   if (heartbeat.has_round_trip()) session_->round_trip = FromProto(heartbeat.round_trip());
   if (heartbeat.has_clock_skew()) session_->clock_skew = FromProto(heartbeat.clock_skew());
   if (heartbeat.has_journal()) journal_.depth = CleanJournal(heartbeat.journal());
+  // What was under way when metrics were switched off is too late.
+  if (heartbeat.has_host() && stored_.metrics_enabled) {
+    host_ = std::make_unique<LiveHost>(ReadHost(heartbeat.host(), now));
+    DropOldHost(now.monotonic);
+  }
   if (state() != types::TARGET_STATE_CONNECTED) {
     SetState(types::TARGET_STATE_CONNECTED, "heartbeats again", now.wall, events);
   }
@@ -200,7 +205,12 @@ void Target::Tick(const Moment& now, const Listening& listening, HistoryEvents& 
   if (!deployments_.empty() && !deployments_stale_ && silent(deployments_confirmed_)) {
     MarkDeploymentsStale(now.wall, events);
   }
+  DropOldHost(now.monotonic);
   ArchiveOldGone(now.wall, events);
+}
+
+void Target::DropOldHost(Instant now) {
+  if (host_ != nullptr && now - host_->taken >= kHostPresentFor) host_.reset();
 }
 
 std::optional<absl::Time> Target::UnknownFrom(const Listening& listening) const {
@@ -234,6 +244,7 @@ std::shared_ptr<SessionHandle> Target::Delete(const Moment& now, HistoryEvents& 
   std::shared_ptr<SessionHandle> handle = session_ ? session_->handle : nullptr;
   session_.reset();
   deployments_.clear();
+  host_.reset();
   events.push_back(TargetRemoved{stored_.id, now.wall});
   return handle;
 }
@@ -241,6 +252,7 @@ std::shared_ptr<SessionHandle> Target::Delete(const Moment& now, HistoryEvents& 
 std::shared_ptr<SessionHandle> Target::Update(std::string name, bool metrics_enabled) {
   stored_.name = std::move(name);
   stored_.metrics_enabled = metrics_enabled;
+  if (!metrics_enabled) host_.reset();
   return session_ ? session_->handle : nullptr;
 }
 
@@ -417,6 +429,11 @@ void Target::Refresh(StoredDeployment& deployment, const Change& change, absl::T
   DeploymentTransition transition{.target_id = stored_.id, .deployment = deployment};
   if (changed) transition.change = RecordedChange{.at = change.at, .name = change.name, .fact = recorded};
   events.push_back(std::move(transition));
+}
+
+std::optional<HostPresent> Target::Host() const {
+  if (host_ == nullptr || state() != types::TARGET_STATE_CONNECTED) return std::nullopt;
+  return HostPresent{.report = ReportOf(*host_), .taken = host_->taken_wall};
 }
 
 StoredDeployment* Target::FindById(std::string_view deployment_id) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "hub/fleet/live_host.h"
 #include "hub/fleet/session_handle.h"
 #include "hub/fleet/snapshot.h"
 #include "hub/store/history_recorder.h"
@@ -58,6 +59,12 @@ struct JournalView {
   // Time of the newest record that was applied.
   std::optional<absl::Time> newest;
 };
+
+struct DeploymentName {
+  std::string id;
+  std::string name;
+};
+using DeploymentNames = std::map<std::string, DeploymentName, std::less<>>;  // by key
 
 class Target {
  public:
@@ -135,7 +142,10 @@ class Target {
   TargetSnapshot Snapshot() const;
   fleet::v1::Target Describe() const;
   std::optional<fleet::v1::Deployment> FindDeployment(std::string_view deployment_id) const;
+  DeploymentNames NamesOfDeployments() const;
   const DeploymentChoices* ChoicesOf(std::string_view deployment_id) const;
+  // The newest report about the host, while the target is connected and the sample is the present.
+  std::optional<HostPresent> Host() const;
   types::v1::TargetState state() const { return stored_.open.state; }
   bool has_session() const { return session_.has_value(); }
 
@@ -166,6 +176,7 @@ class Target {
   void SettleUnlisted(const std::set<std::string, std::less<>>& listed, absl::Time at, HistoryEvents& events);
   void ConfirmDeployments(const Moment& now, HistoryEvents& events);
   void MarkDeploymentsStale(absl::Time at, HistoryEvents& events);
+  void DropOldHost(Instant now);
   void ArchiveOldGone(absl::Time now, HistoryEvents& events);
   // Returns the one behind it.
   Deployments::iterator Archive(Deployments::iterator deployment, absl::Time at, HistoryEvents& events);
@@ -190,6 +201,8 @@ class Target {
   bool deployments_stale_ = false;
   std::string stale_reason_;
   JournalView journal_;
+  // Absent while metrics are off, and when it is too old.
+  std::unique_ptr<LiveHost> host_;
 };
 
 }  // namespace muster::hub

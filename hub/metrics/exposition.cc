@@ -26,35 +26,6 @@ using fleet::v1::Target;
 constexpr std::size_t kBytesPerDeployment = 2048;
 constexpr std::size_t kBytesPerTarget = 5120;
 
-// A label value between its quotes: valid UTF-8, at most kMaxLabelBytes, escaped. Prometheus' scanner takes NUL for the
-// end of the page.
-std::string LabelValue(std::string_view raw) {
-  std::string escaped;
-  for (const char c : CleanUtf8(raw, kMaxLabelBytes)) {
-    switch (c) {
-      case '\\':
-        escaped += "\\\\";
-        break;
-      case '"':
-        escaped += "\\\"";
-        break;
-      case '\n':
-        escaped += "\\n";
-        break;
-      case '\0':
-        escaped += "\xEF\xBF\xBD";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
-
-std::string Label(std::string_view name, std::string_view value) {
-  return fmt::format("{}=\"{}\"", name, LabelValue(value));
-}
-
 // "TARGET_STATE_NOT_CONNECTED" -> "not_connected".
 std::string Word(const std::string& enum_name, std::string_view prefix) {
   std::string word = enum_name.substr(std::min(prefix.size(), enum_name.size()));

@@ -14,15 +14,13 @@
 #include "absl/time/time.h"
 #include "hub/fleet/snapshot.h"
 #include "hub/logs/log_counts.h"
+#include "hub/metrics/page_writer.h"
 #include "hub/metrics/process_stats.h"
 
 namespace muster::hub {
 
 // To the letter: Prometheus 3 refuses a scrape of another type.
 inline constexpr char kExpositionContentType[] = "text/plain; version=0.0.4; charset=utf-8";
-
-// Longer label values are cut: names come from labels on customers' hosts, which may be 10 KB.
-inline constexpr std::size_t kMaxLabelBytes = 128;
 
 // What the hub knows about itself at the moment of the scrape.
 struct HubGauges {

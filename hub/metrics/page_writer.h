@@ -30,7 +30,8 @@ class PageWriter {
   PageFormat format() const { return format_; }
 
   // Begins a family: every sample until the next one belongs to it. `name` as samples carry it: a counter's ends in
-  // _total. It must outlive the family. A family without samples leaves its head only.
+  // _total (in OpenMetrics one that does not gets it). A unit that the name does not end in is left out. A family
+  // without samples leaves its head only.
   void Family(std::string_view name, FamilyType type, std::string_view help, std::string_view unit = {});
 
   // `labels` as in `a="1",b="2"`, escaped (Label); may be empty.
@@ -39,18 +40,25 @@ class PageWriter {
   void Sample(std::string_view labels, std::string_view more, double value);
   // Of a histogram: suffix "_bucket", "_sum", "_count".
   void Part(std::string_view suffix, std::string_view labels, std::string_view more, double value);
+  // le="...", as the format writes bounds: `more` of a bucket.
+  std::string BucketLabel(double bound) const;
 
   // Ends the page ("# EOF" in OpenMetrics) and hands over what is left.
   void Finish();
 
  private:
-  void Number(double value);
-  void FlushIfFull();
+  // Room for `bytes` more at used_.
+  char* Room(std::size_t bytes);
+  void Line(std::string_view suffix, std::string_view labels, std::string_view more, double value);
+  void Comment(std::string_view keyword, std::string_view family, std::string_view text);
 
   const PageFormat format_;
   const Sink sink_;
+  // Of the samples.
   std::string name_;
-  std::string text_;
+  // The first used_ bytes are written.
+  std::string block_;
+  std::size_t used_ = 0;
 };
 
 }  // namespace muster::hub

@@ -13,6 +13,7 @@
 #include "hub/store/agent_runs.h"
 #include "hub/store/batch_walk.h"
 #include "hub/store/change_rows.h"
+#include "hub/store/host_sample.h"
 #include "hub/store/records.h"
 
 namespace muster::hub {
@@ -81,8 +82,9 @@ std::string FindDefect(const Record& record) {
     case Record::kPresence:
       return FindDefect(record.presence());
     case Record::kHostSample:
+      return FindSampleDefect(record.host_sample());
     case Record::kLogLines:
-      return "this hub does not keep such records yet";
+      return "log lines have a lane of their own";
     default:
       return "the record says nothing that this hub knows";
   }
@@ -106,6 +108,7 @@ class Application {
   };
 
   absl::Status ApplyOne(const Record& record, std::int64_t sequence);
+  absl::Status ApplyPayload(const Record& record, std::int64_t sequence, absl::Time at);
   absl::Status ApplyGap(const LostRecords& lost);
   absl::Status ApplyTransition(const Record& record, absl::Time at);
   absl::Status ApplyPresence(const PresenceRecord& presence, absl::Time at);
@@ -147,12 +150,21 @@ absl::StatusOr<BatchOutcome> Application::Run() {
 absl::Status Application::ApplyOne(const Record& record, std::int64_t sequence) {
   if (const std::string defect = FindDefect(record); !defect.empty()) return walk_.Refuse(sequence, defect);
   const absl::Time at = walk_.Corrected(record);
-  const absl::Status stored =
-      record.has_transition() ? ApplyTransition(record, at) : ApplyPresence(record.presence(), at);
+  const absl::Status stored = ApplyPayload(record, sequence, at);
   // A record that breaks a constraint is a defect of ours: it must not hold up those behind it for ever.
   if (absl::IsAlreadyExists(stored)) return walk_.Refuse(sequence, MessageOf(stored));
   RETURN_IF_ERROR(stored);
   walk_.NoteApplied(at);
+  return absl::OkStatus();
+}
+
+absl::Status Application::ApplyPayload(const Record& record, std::int64_t sequence, absl::Time at) {
+  if (record.has_transition()) return ApplyTransition(record, at);
+  if (record.has_presence()) return ApplyPresence(record.presence(), at);
+  RETURN_IF_ERROR(StoreSample(database_,
+                              {.target_id = origin_.target_id, .at = at, .epoch = batch_.epoch(), .sequence = sequence},
+                              record.host_sample()));
+  ++walk_.outcome().samples;
   return absl::OkStatus();
 }
 

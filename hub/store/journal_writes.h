@@ -47,6 +47,8 @@ struct BatchOutcome {
   std::optional<std::int64_t> expected;
   // Records by what became of them; gap records are not among the applied ones.
   std::int64_t applied = 0;
+  // Of the applied ones: host samples.
+  std::int64_t samples = 0;
   std::int64_t duplicates = 0;
   std::int64_t gaps = 0;
   std::vector<agent::v1::RefusedRecord> refused;

@@ -236,7 +236,23 @@ CREATE INDEX deployments_archived_off ON deployments(archived_us) WHERE archived
 PRAGMA user_version = 3;
 )sql";
 
-constexpr sqlite::Sql kSteps[] = {kVersion1, kVersion2, kVersion3};
+// What hosts told of themselves, until it is in metrics.db (docs/host-metrics.md, "History"). Clustered as it is moved
+// and asked for: by target and time.
+constexpr sqlite::Sql kVersion4 = R"sql(
+CREATE TABLE host_samples(
+  target_id TEXT NOT NULL REFERENCES targets(id),
+  at_us INTEGER NOT NULL,
+  epoch TEXT NOT NULL,
+  sequence INTEGER NOT NULL,
+  -- muster.agent.v1.HostSample
+  sample BLOB NOT NULL,
+  PRIMARY KEY(target_id, at_us, epoch, sequence)
+) STRICT, WITHOUT ROWID;
+
+PRAGMA user_version = 4;
+)sql";
+
+constexpr sqlite::Sql kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4};
 static_assert(std::size(kSteps) == kSchemaVersion);
 
 }  // namespace

@@ -87,12 +87,13 @@ long_files() {
 }
 
 # clang-tidy reads compile_commands.json of the clang preset; the generated headers it needs are built first. It reads
-# the product only: it would take as long again for the tests, which run under the sanitizers instead.
+# the product only: it would take as long again for the tests, which run under the sanitizers instead. What tidy.sh found
+# clean before is not read again.
 check_tidy() {
   configure clang
   ninja -C build/clang -t targets all | sed -n 's/^\(.*\.pb\.h\): .*/\1/p' |
     xargs -r ninja -C build/clang -j "$jobs" >/dev/null || return 1
   git ls-files '*.cc' | grep -vE '^tests/|_(fuzz|test)\.cc$' |
-    xargs -r -n 1 -P "$jobs" clang-tidy-14 --quiet -p build/clang 2>&1 |
+    xargs -r -n 1 -P "$jobs" packaging/dev/tidy.sh build/clang 2>&1 |
     { grep -vE '^[0-9]+ warnings?( and [0-9]+ errors?)? generated|^Suppressed |^Use -header-filter|warnings? treated as error' || true; }
 }
