@@ -12,6 +12,7 @@ shell_files() {
 fmt() {
   need './dev fmt' "${packages_lint[@]}"
   cxx_files | xargs -r clang-format-14 -i
+  git ls-files '*.jsonnet' '*.libsonnet' | xargs -r jsonnetfmt -i
   say "formatted"
 }
 
@@ -20,7 +21,7 @@ lint() {
   need './dev lint' "${packages_lint[@]}" "${packages_build[@]}"
   need_npm './dev lint'
   local check failed=()
-  for check in check_format check_shell check_proto check_units check_rules check_tidy; do
+  for check in check_format check_shell check_proto check_units check_mixin check_rules check_tidy; do
     say "lint: ${check#check_}"
     "$check" || failed+=("${check#check_}")
   done
@@ -59,6 +60,8 @@ check_units() {
   done
   return "$status"
 }
+
+check_mixin() { git ls-files '*.jsonnet' '*.libsonnet' | xargs -r jsonnetfmt --test; }
 
 # check_rules: what no tool knows.
 check_rules() {

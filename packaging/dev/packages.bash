@@ -12,9 +12,10 @@ packages_up=(curl jq)
 packages_engine=(docker.io docker-compose busybox-static)
 packages_fault=(iproute2 iptables util-linux e2fsprogs faketime python3)
 packages_test=(
-  "${packages_up[@]}" "${packages_engine[@]}" "${packages_fault[@]}" prometheus procps openssl shellcheck systemd python3-pytest
+  "${packages_up[@]}" "${packages_engine[@]}" "${packages_fault[@]}" prometheus jsonnet procps openssl shellcheck
+  systemd python3-pytest python3-yaml
 )
-packages_lint=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev shellcheck systemd jq)
+packages_lint=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev shellcheck systemd jq jsonnet)
 packages_clang=(clang-14 libclang-rt-14-dev)
 packages_bench=(libbenchmark-dev prometheus-node-exporter)
 
