@@ -33,6 +33,7 @@
 #include "hub/jobs/job_registry.h"
 #include "hub/logs/log_scanner.h"
 #include "hub/logs/logs.h"
+#include "hub/metrics/fleet_families.h"
 #include "hub/metrics/hub_metrics.h"
 #include "hub/metrics/metrics_endpoint.h"
 #include "hub/samples/samples.h"
@@ -115,6 +116,8 @@ class RunningHub : public Hub {
   absl::Status Ready() const;
   HubGauges Gauges() const;
   std::optional<JobRegistry::Place> PlaceOf(const std::string& target_id) const;
+  // Waits for a reading connection.
+  void CountStoredRows();
 
   // ConnectService over TargetAdmin.
   class Redeemer : public ConnectService {
@@ -144,6 +147,10 @@ class RunningHub : public Hub {
   const absl::Time started_ = clock_->Now();
   std::atomic<bool> serving_{false};
   bool stopped_ = false;
+  // As of the last look, which a scrape does not wait for.
+  std::atomic<std::int64_t> audit_entries_{0};
+  std::atomic<std::int64_t> customers_{0};
+  std::int64_t audit_entries_at_start_ = 0;
 
   // In the order of construction; destroyed in the reverse.
   HubMetrics metrics_;
@@ -300,6 +307,7 @@ void RunningHub::MakeParts() {
       .log_observer = {.scanned = [this](std::string_view end, absl::Duration took,
                                          std::int64_t bytes) { metrics_.LogScanned(end, took, bytes); },
                        .tails = [this](std::size_t open) { metrics_.LogTails(open); }},
+      .samples = samples_->store(),
       .host_present = [this](std::string_view id) -> std::optional<StoredSample> {
         const auto host = fleet_->HostOf(id);
         if (!host) return std::nullopt;
@@ -352,23 +360,27 @@ absl::Status RunningHub::StartHttp() {
 
 absl::Status RunningHub::StartMetrics() {
   if (!config_.metrics.enabled) return absl::OkStatus();
-  metrics_endpoint_ =
-      std::make_unique<MetricsEndpoint>(config_.metrics,
-                                        MetricsSources{.fleet = [this] { return fleet_->Snapshot(clock_->Now()); },
-                                                       .hub = [this] { return Gauges(); },
-                                                       .logs = [this] { return logs_->store()->counts(); },
-                                                       .hub_token_allows =
-                                                           [this](std::string_view token) {
-                                                             const auto caller = tokens_->Authenticate(token);
-                                                             return caller.ok() && caller->customer.empty();
-                                                           }},
-                                        &metrics_, clock_);
+  CountStoredRows();
+  audit_entries_at_start_ = audit_entries_;
+  metrics_endpoint_ = std::make_unique<MetricsEndpoint>(
+      config_.metrics,
+      MetricsSources{.organization = fleet_->organization(),
+                     .fleet = [this] { return fleet_->Expose(clock_->Now()); },
+                     .add_logs = [this](ExposedFleet* fleet) { AddLogCounts(logs_->store()->counts(), fleet); },
+                     .hub = [this] { return Gauges(); },
+                     .version = [this] { return fleet_->version() + jobs_->version(); },
+                     .targets = [this] { return fleet_->TargetNames(); },
+                     .host = [this](std::string_view id_or_name) { return fleet_->PresentHost(id_or_name); },
+                     .parts = {{.group = PageGroup::kJobs,
+                                .write = [this](PageWriter& page) { jobs_->Write(clock_->Read(), page); }}},
+                     .hub_token_allows =
+                         [this](std::string_view token) {
+                           const auto caller = tokens_->Authenticate(token);
+                           return caller.ok() && caller->customer.empty();
+                         }},
+      &metrics_, clock_);
   metrics_endpoint_->AddTo(&metrics_router_);
-  HttpServerOptions options;
-  options.address = config_.metrics.address;
-  options.address_flag = "METRICS_ADDR";
-  options.threads = 1;
-  ASSIGN_OR_RETURN(metrics_http_, HttpServer::Start(std::move(options), &metrics_router_));
+  ASSIGN_OR_RETURN(metrics_http_, HttpServer::Start(MetricsListener(config_.metrics), &metrics_router_));
   log::Info("metrics at http://{}/metrics", metrics_http_->address().ToString());
   return absl::OkStatus();
 }
@@ -396,6 +408,11 @@ void RunningHub::StartTicker() {
                                 sqlite::Database& database) { return TouchRun(database, started, now); },
                             [](const absl::Status&) {});
   });
+  if (metrics_endpoint_ != nullptr) {
+    ticker_.Add(kSecond, [this] { metrics_endpoint_->Tick(); });
+    // Late when the workers are all busy; the next second brings another look.
+    ticker_.Add(kSecond, [this] { static_cast<void>(workers_->TrySubmit([this] { CountStoredRows(); })); });
+  }
   ticker_.Add(kRetentionPass, [this] { retention_->Start(clock_->Now()); });
   retention_->Start(clock_->Now());
   ticker_.Start();
@@ -419,20 +436,27 @@ std::optional<JobRegistry::Place> RunningHub::PlaceOf(const std::string& target_
       .customer = std::move(target->customer)};
 }
 
+void RunningHub::CountStoredRows() {
+  const absl::Status counted = store_->Read([&](sqlite::Database& database) -> absl::Status {
+    ASSIGN_OR_RETURN(const RowCounts counts, CountRows(database));
+    audit_entries_ = counts.audit_entries;
+    customers_ = counts.customers;
+    return absl::OkStatus();
+  });
+  if (!counted.ok()) log::Warning("rows could not be counted for /metrics: {}", MessageOf(counted));
+}
+
 HubGauges RunningHub::Gauges() const {
   const HttpServerStats http = http_->stats();
   HubGauges gauges;
   gauges.open_sessions = static_cast<std::int64_t>(sessions_->open());
-  const absl::Status counted = store_->Read([&](sqlite::Database& database) -> absl::Status {
-    ASSIGN_OR_RETURN(const RowCounts counts, CountRows(database));
-    gauges.audit_entries = counts.audit_entries;
-    gauges.customer_organizations = counts.customers;
-    return absl::OkStatus();
-  });
-  if (!counted.ok()) log::Warning("rows could not be counted for /metrics: {}", MessageOf(counted));
+  gauges.audit_entries = audit_entries_.load();
+  gauges.audit_entries_written = audit_entries_.load() - audit_entries_at_start_;
+  gauges.customer_organizations = customers_.load();
   gauges.store_bytes = store_->SizeBytes();
   gauges.store_writable = store_->writer().Fault().ok();
   gauges.logs = logs_->gauges();
+  gauges.samples = samples_->gauges();
   gauges.http_connections_open = static_cast<std::int64_t>(http.connections_open);
   gauges.http_connections_refused_total = http.connections_refused_total;
   gauges.http_requests_refused_total = http.requests_refused_total;

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/status.h"
 #include "common/time_format.h"
+#include "hub/metrics/page_writer.h"
 
 namespace muster::hub {
 namespace {
@@ -32,6 +33,13 @@ std::optional<Refusal> Check(const Target& target, const Fleet::SessionKey& key)
   return target.CheckSession(key.number);
 }
 
+Fleet::TargetName NameOfTarget(const Target& target) {
+  return {.id = target.id(),
+          .name = target.name(),
+          .customer = target.customer(),
+          .metrics_enabled = target.metrics_enabled()};
+}
+
 bool Names(const fleet::v1::Deployment& deployment, std::string_view reference) {
   return deployment.id() == reference || deployment.name() == reference ||
          fmt::format("{}/{}", deployment.target_name(), deployment.name()) == reference;
@@ -41,6 +49,7 @@ bool Names(const fleet::v1::Deployment& deployment, std::string_view reference) 
 
 Fleet::Fleet(std::string organization, std::vector<StoredTarget> targets, HistorySink* history, const Moment& start)
     : organization_(std::move(organization)),
+      organization_label_(Label("organization", organization_)),
       history_(history),
       listening_{.since = start.monotonic, .deaf_from = start.wall},
       last_tick_(start) {
@@ -163,6 +172,7 @@ void Fleet::Add(StoredTarget target) {
   {
     MutexLock lock(&mutex_);
     slots_.emplace(std::move(id), std::make_shared<Slot>(std::move(target)));
+    all_.reset();
   }
   version_.fetch_add(1, std::memory_order_relaxed);
 }
@@ -241,7 +251,8 @@ void Fleet::Tick(const Moment& now) {
     log::Warning("the hub stood still for {}; nobody is called stale for that time", absl::FormatDuration(gap));
   }
   bool changed = false;
-  for (const std::shared_ptr<Slot>& slot : AllSlots()) {
+  const SlotList all = AllSlots();
+  for (const std::shared_ptr<Slot>& slot : *all) {
     MutexLock lock(&slot->mutex);
     HistoryEvents events;
     slot->target.Tick(now, listening, events);
@@ -261,7 +272,8 @@ std::optional<absl::Time> Fleet::GraceUntil(const Moment& now) const {
 
 FleetSnapshot Fleet::Snapshot(absl::Time now) const {
   FleetSnapshot snapshot{.taken = now, .organization = organization_, .targets = {}};
-  for (const std::shared_ptr<Slot>& slot : AllSlots()) {
+  const SlotList all = AllSlots();
+  for (const std::shared_ptr<Slot>& slot : *all) {
     MutexLock lock(&slot->mutex);
     if (!slot->target.deleted()) snapshot.targets.push_back(slot->target.Snapshot());
   }
@@ -270,8 +282,22 @@ FleetSnapshot Fleet::Snapshot(absl::Time now) const {
   return snapshot;
 }
 
+ExposedFleet Fleet::Expose(absl::Time now) const {
+  ExposedFleet exposed;
+  exposed.taken = now;
+  const SlotList all = AllSlots();
+  exposed.targets.reserve(all->size());
+  exposed.deployments.reserve(all->size());
+  for (const std::shared_ptr<Slot>& slot : *all) {
+    MutexLock lock(&slot->mutex);
+    if (!slot->target.deleted()) slot->target.Expose(organization_label_, &exposed);
+  }
+  return exposed;
+}
+
 absl::StatusOr<TargetSnapshot> Fleet::FindTarget(std::string_view id_or_name, std::string_view customer) const {
-  for (const std::shared_ptr<Slot>& slot : AllSlots()) {
+  const SlotList all = AllSlots();
+  for (const std::shared_ptr<Slot>& slot : *all) {
     MutexLock lock(&slot->mutex);
     if (!Visible(slot->target, customer)) continue;
     if (slot->target.id() == id_or_name || slot->target.name() == id_or_name) return slot->target.Snapshot();
@@ -282,7 +308,8 @@ absl::StatusOr<TargetSnapshot> Fleet::FindTarget(std::string_view id_or_name, st
 absl::StatusOr<fleet::v1::Deployment> Fleet::FindDeployment(std::string_view reference,
                                                             std::string_view customer) const {
   std::vector<fleet::v1::Deployment> found;
-  for (const std::shared_ptr<Slot>& slot : AllSlots()) {
+  const SlotList all = AllSlots();
+  for (const std::shared_ptr<Slot>& slot : *all) {
     MutexLock lock(&slot->mutex);
     if (!Visible(slot->target, customer)) continue;
     for (fleet::v1::Deployment& deployment : slot->target.Snapshot().deployments) {
@@ -315,14 +342,6 @@ DeploymentNames Fleet::NamesOfDeployments(std::string_view target_id) const {
   return slot->target.NamesOfDeployments();
 }
 
-std::optional<Fleet::TargetName> Fleet::NameOf(std::string_view target_id) const {
-  const std::shared_ptr<Slot> slot = FindSlot(target_id);
-  if (slot == nullptr) return std::nullopt;
-  MutexLock lock(&slot->mutex);
-  if (slot->target.deleted()) return std::nullopt;
-  return TargetName{.name = slot->target.name(), .customer = slot->target.customer()};
-}
-
 bool Fleet::MayForget(std::string_view target_id, std::string_view deployment_id) const {
   const std::shared_ptr<Slot> slot = FindSlot(target_id);
   if (slot == nullptr) return false;
@@ -337,18 +356,53 @@ std::optional<HostPresent> Fleet::HostOf(std::string_view target_id) const {
   return slot->target.Host();
 }
 
+absl::StatusOr<Fleet::NamedHost> Fleet::PresentHost(std::string_view id_or_name) const {
+  std::shared_ptr<Slot> found = FindSlot(id_or_name);
+  const SlotList all = found == nullptr ? AllSlots() : std::make_shared<std::vector<std::shared_ptr<Slot>>>(1, found);
+  for (const std::shared_ptr<Slot>& slot : *all) {
+    MutexLock lock(&slot->mutex);
+    const Target& target = slot->target;
+    if (target.deleted() || (slot != found && target.name() != id_or_name)) continue;
+    RETURN_IF_ERROR(target.WhyNoHost());
+    return NamedHost{.host = *target.Host(), .machine = target.machine()};
+  }
+  return TargetNotFound(id_or_name);
+}
+
+std::vector<Fleet::TargetName> Fleet::TargetNames() const {
+  std::vector<TargetName> names;
+  const SlotList all = AllSlots();
+  for (const std::shared_ptr<Slot>& slot : *all) {
+    MutexLock lock(&slot->mutex);
+    if (!slot->target.deleted()) names.push_back(NameOfTarget(slot->target));
+  }
+  return names;
+}
+
+std::optional<Fleet::TargetName> Fleet::NameOf(std::string_view target_id) const {
+  const std::shared_ptr<Slot> slot = FindSlot(target_id);
+  if (slot == nullptr) return std::nullopt;
+  MutexLock lock(&slot->mutex);
+  if (slot->target.deleted()) return std::nullopt;
+  return NameOfTarget(slot->target);
+}
+
 std::shared_ptr<Fleet::Slot> Fleet::FindSlot(std::string_view id) const {
   MutexLock lock(&mutex_);
   const auto it = slots_.find(std::string(id));
   return it == slots_.end() ? nullptr : it->second;
 }
 
-std::vector<std::shared_ptr<Fleet::Slot>> Fleet::AllSlots() const {
-  std::vector<std::shared_ptr<Slot>> all;
+Fleet::SlotList Fleet::AllSlots() const {
   MutexLock lock(&mutex_);
-  all.reserve(slots_.size());
-  for (const auto& [id, slot] : slots_) all.push_back(slot);
-  return all;
+  if (all_ != nullptr) return all_;
+  std::vector<std::pair<std::string_view, std::shared_ptr<Slot>>> by_id(slots_.begin(), slots_.end());
+  std::sort(by_id.begin(), by_id.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  auto all = std::make_shared<std::vector<std::shared_ptr<Slot>>>();
+  all->reserve(by_id.size());
+  for (auto& [id, slot] : by_id) all->push_back(std::move(slot));
+  all_ = std::move(all);
+  return all_;
 }
 
 void Fleet::Record(HistoryEvents events) {

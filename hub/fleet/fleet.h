@@ -93,6 +93,8 @@ class Fleet {
   // ---- reading
 
   FleetSnapshot Snapshot(absl::Time now) const;
+  // What /metrics shows.
+  ExposedFleet Expose(absl::Time now) const;
   // By id or name; NOT_FOUND "TARGET_NOT_FOUND". With a customer, only that customer's targets exist.
   absl::StatusOr<TargetSnapshot> FindTarget(std::string_view id_or_name, std::string_view customer) const;
   // By id, "target/name", or a name that occurs once. NOT_FOUND "DEPLOYMENT_NOT_FOUND", FAILED_PRECONDITION
@@ -102,15 +104,25 @@ class Fleet {
   // Empty when there is no such target.
   DeploymentNames NamesOfDeployments(std::string_view target_id) const;
   bool MayForget(std::string_view target_id, std::string_view deployment_id) const;
-  // Nullopt: there is no such target, or it was deleted.
-  struct TargetName {
-    std::string name;
-    std::string customer;
-  };
-  std::optional<TargetName> NameOf(std::string_view target_id) const;
   // The host at its newest sample. Absent when the target is not connected or unknown, metrics are off, or the sample
   // is older than kHostPresentFor.
   std::optional<HostPresent> HostOf(std::string_view target_id) const;
+  // With the machine's facts, or why not: NOT_FOUND "TARGET_NOT_FOUND", UNAVAILABLE "HOST_NOT_PRESENT".
+  struct NamedHost {
+    HostPresent host;
+    types::v1::MachineFacts machine;
+  };
+  absl::StatusOr<NamedHost> PresentHost(std::string_view id_or_name) const;
+  struct TargetName {
+    std::string id;
+    std::string name;
+    std::string customer;
+    bool metrics_enabled = true;
+  };
+  // In order of id.
+  std::vector<TargetName> TargetNames() const;
+  // Nullopt: there is no such target, or it was deleted.
+  std::optional<TargetName> NameOf(std::string_view target_id) const;
 
   // Grows with every change that a reader could see, except mere heartbeats.
   std::int64_t version() const { return version_.load(std::memory_order_relaxed); }
@@ -121,13 +133,16 @@ class Fleet {
   using Slots = std::unordered_map<std::string, std::shared_ptr<Slot>>;
 
   std::shared_ptr<Slot> FindSlot(std::string_view id) const ABSL_LOCKS_EXCLUDED(mutex_);
-  std::vector<std::shared_ptr<Slot>> AllSlots() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // In order of id; those that are added later are not in it.
+  using SlotList = std::shared_ptr<const std::vector<std::shared_ptr<Slot>>>;
+  SlotList AllSlots() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Hands events over while the target's lock is held (their order is the target's), and has them written after.
   void Record(HistoryEvents events);
   template <typename Change>
   void ChangeTarget(std::string_view id, Change change);
 
   const std::string organization_;
+  const std::string organization_label_;
   HistorySink* const history_;  // synchronises itself
   std::atomic<std::int64_t> next_session_{1};
   std::atomic<std::int64_t> version_{1};
@@ -135,6 +150,8 @@ class Fleet {
 
   mutable Mutex mutex_;
   Slots slots_ ABSL_GUARDED_BY(mutex_);
+  // All of slots_; null: to be made anew.
+  mutable SlotList all_ ABSL_GUARDED_BY(mutex_);
   Listening listening_ ABSL_GUARDED_BY(mutex_);
   Moment last_tick_ ABSL_GUARDED_BY(mutex_);
 };

@@ -1,5 +1,5 @@
-// What an agent reports about its host, brought within limits before the hub shows it: nothing is refused, what cannot be
-// is left out. Pure; used by Target.
+// What an agent reports about its host, brought within limits before the hub shows it: nothing is refused, what cannot
+// be is left out. Pure; used by Target.
 #ifndef MUSTER_HUB_FLEET_HOST_CHECK_H_
 #define MUSTER_HUB_FLEET_HOST_CHECK_H_
 
@@ -7,8 +7,8 @@
 
 namespace muster::hub {
 
-// As many as the wire contract allows (agent.proto). With texts of kMaxNameBytes a report of all of them stays below the
-// 1 MiB of its frame, so a target's newest report takes no more than that.
+// As many as the wire contract allows (agent.proto). With texts of kMaxNameBytes a report of all of them stays below
+// the 1 MiB of its frame, so a target's newest report takes no more than that.
 inline constexpr int kMaxHostDisks = 64;
 inline constexpr int kMaxHostCpus = 256;
 inline constexpr int kMaxHostDevices = 64;

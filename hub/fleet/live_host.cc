@@ -32,7 +32,8 @@ double BootOf(const agent::v1::HostReport& report, absl::Time taken) {
 
 HostNumbers NumbersOf(const agent::v1::HostReport& report, absl::Time taken) {
   const agent::v1::HostSample& sample = report.sample();
-  HostNumbers numbers{
+  HostNumbers numbers;
+  numbers.scalars = {
       .taken = Seconds(taken),
       .boot = BootOf(report, taken),
       .cpu_usage = sample.has_cpu_usage_ratio() ? sample.cpu_usage_ratio() : kUnknown,
@@ -47,7 +48,8 @@ HostNumbers NumbersOf(const agent::v1::HostReport& report, absl::Time taken) {
       .container_restarts = static_cast<double>(sample.container_restarts()),
       .missing = static_cast<double>(sample.missing_size()),
   };
-  for (const auto& count : sample.containers()) numbers.containers[ContainerStateOf(count.state())] += count.count();
+  for (const auto& count : sample.containers())
+    numbers.scalars.containers[ContainerStateOf(count.state())] += count.count();
   for (const auto& disk : sample.disks()) {
     numbers.filesystems.push_back({.size = static_cast<double>(disk.total_bytes()),
                                    .used = static_cast<double>(disk.used_bytes()),

@@ -46,7 +46,7 @@ struct DeviceNumbers {
 };
 
 // Seconds, bytes, Unix times. NaN: not known.
-struct HostNumbers {
+struct HostScalars {
   double taken = 0;
   double boot = 0;
   double cpu_usage = 0;
@@ -60,6 +60,10 @@ struct HostNumbers {
   double container_restarts = 0;
   double missing = 0;
   ContainerCounts containers{};
+};
+
+struct HostNumbers {
+  HostScalars scalars;
   // In the order of the report, without virtual devices.
   std::vector<FilesystemNumbers> filesystems = {};
   std::vector<DeviceNumbers> network = {};

@@ -97,6 +97,7 @@ std::shared_ptr<SessionHandle> Target::OpenSession(LiveSession session, const Se
   stored_.identity_warning = opening.identity_warning;
   stored_.agent_version = opening.agent_version;
   stored_.machine = opening.machine;
+  shown_.reset();
   last_seen_ = now.monotonic;
   stored_.last_seen = now.wall;
   observer_fault_.clear();
@@ -245,6 +246,7 @@ std::shared_ptr<SessionHandle> Target::Delete(const Moment& now, HistoryEvents& 
   session_.reset();
   deployments_.clear();
   host_.reset();
+  shown_.reset();
   events.push_back(TargetRemoved{stored_.id, now.wall});
   return handle;
 }
@@ -252,6 +254,7 @@ std::shared_ptr<SessionHandle> Target::Delete(const Moment& now, HistoryEvents& 
 std::shared_ptr<SessionHandle> Target::Update(std::string name, bool metrics_enabled) {
   stored_.name = std::move(name);
   stored_.metrics_enabled = metrics_enabled;
+  shown_.reset();
   if (!metrics_enabled) host_.reset();
   return session_ ? session_->handle : nullptr;
 }
@@ -396,6 +399,7 @@ Target::Deployments::iterator Target::Archive(Deployments::iterator deployment, 
   std::vector<std::string>& off = stored_.archived_logs_off;
   if (!deployment->second.choices.logs_enabled) off.insert(off.begin(), deployment->first);
   if (off.size() > kMaxArchivedLogsOff) off.resize(kMaxArchivedLogsOff);
+  shown_.reset();
   return deployments_.erase(deployment);
 }
 
@@ -413,6 +417,8 @@ void Target::ShowStatus(StoredDeployment& deployment, absl::Time changed, absl::
   // What was stale is shown from the moment at which it is heard of again, whenever it changed.
   if (!same) wanted.from = open.status == types::DEPLOYMENT_STATUS_STALE ? now : changed;
   open = std::move(wanted);
+  // Everybody who changes a deployment comes by here.
+  shown_.reset();
 }
 
 void Target::Refresh(StoredDeployment& deployment, const Change& change, absl::Time now, HistoryEvents& events) {
@@ -429,11 +435,6 @@ void Target::Refresh(StoredDeployment& deployment, const Change& change, absl::T
   DeploymentTransition transition{.target_id = stored_.id, .deployment = deployment};
   if (changed) transition.change = RecordedChange{.at = change.at, .name = change.name, .fact = recorded};
   events.push_back(std::move(transition));
-}
-
-std::optional<HostPresent> Target::Host() const {
-  if (host_ == nullptr || state() != types::TARGET_STATE_CONNECTED) return std::nullopt;
-  return HostPresent{.report = ReportOf(*host_), .taken = host_->taken_wall};
 }
 
 StoredDeployment* Target::FindById(std::string_view deployment_id) {

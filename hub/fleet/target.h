@@ -7,6 +7,9 @@
 #ifndef MUSTER_HUB_FLEET_TARGET_H_
 #define MUSTER_HUB_FLEET_TARGET_H_
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,7 +18,9 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/clock.h"
+#include "hub/fleet/exposed.h"
 #include "hub/fleet/live_host.h"
 #include "hub/fleet/session_handle.h"
 #include "hub/fleet/snapshot.h"
@@ -146,11 +151,49 @@ class Target {
   const DeploymentChoices* ChoicesOf(std::string_view deployment_id) const;
   // The newest report about the host, while the target is connected and the sample is the present.
   std::optional<HostPresent> Host() const;
+  // OK, or why there is none: UNAVAILABLE "HOST_NOT_PRESENT" with a sentence.
+  absl::Status WhyNoHost() const;
+  bool metrics_enabled() const { return stored_.metrics_enabled; }
+  const types::v1::MachineFacts& machine() const { return stored_.machine; }
+  // Adds its rows. `organization`: the label. Makes label texts anew only where one of their words has changed.
+  void Expose(std::string_view organization, ExposedFleet* fleet);
   types::v1::TargetState state() const { return stored_.open.state; }
   bool has_session() const { return session_.has_value(); }
 
  private:
   using Deployments = std::map<std::string, StoredDeployment, std::less<>>;  // by key
+
+  // What /metrics needs and changes rarely: made at the first scrape, forgotten when something in it may have changed.
+  struct Shown {
+    struct Deployment {
+      std::string labels;
+      std::string info;
+      types::v1::DeploymentStatus status;
+      double since = 0;
+      double restarts = 0;
+      std::array<std::int32_t, kContainerStates.size()> containers{};
+    };
+    struct Container {
+      std::size_t deployment = 0;
+      std::size_t use = 0;  // in HostNumbers
+      std::string label;
+    };
+    std::string labels;
+    std::size_t place_bytes = 0;
+    bool is_cut = false;
+    std::string agent;
+    std::string machine;
+    std::vector<Deployment> deployments;
+    // Of the host's parts, made from a report with these names.
+    std::size_t host_names = 0;
+    std::vector<std::string> filesystems;
+    std::vector<std::string> network;
+    std::vector<std::string> disks;
+    std::vector<Container> containers;
+  };
+  void MakeShown(std::string_view organization);
+  void ShowHost();
+  void ExposeHost(std::string_view labels, std::size_t first_deployment, ExposedFleet* fleet) const;
 
   // Where a change comes from.
   struct Change {
@@ -203,6 +246,7 @@ class Target {
   JournalView journal_;
   // Absent while metrics are off, and when it is too old.
   std::unique_ptr<LiveHost> host_;
+  std::unique_ptr<Shown> shown_;
 };
 
 }  // namespace muster::hub

@@ -35,7 +35,7 @@ class AnswerResponder : public HttpResponder {
 
 void Answer::Send(HttpResponse response) {
   // Here, on the caller's thread: the strand has other clients behind it.
-  if (response.compressible && response.file == nullptr && response.body.size() >= kMinGzipBytes) {
+  if (response.compressible && response.body.size() >= kMinGzipBytes) {
     response.headers.push_back({"Vary", "Accept-Encoding"});
     if (std::optional<std::string> packed; gzip_ && (packed = Gzip(response.body)).has_value()) {
       response.body = *std::move(packed);

@@ -43,9 +43,14 @@ constexpr std::size_t kReadBytes = 4096;
 
 struct Outgoing {
   std::string bytes = {};
-  std::shared_ptr<const MappedFile> file = {};  // instead of bytes
-  std::size_t stream_bytes = 0;                 // of these, what the stream's limit counts
-  std::string_view view() const { return file != nullptr ? file->content() : std::string_view(bytes); }
+  // Instead of bytes.
+  std::shared_ptr<const MappedFile> file = {};
+  std::shared_ptr<const std::string> shared = {};
+  std::size_t stream_bytes = 0;  // of these, what the stream's limit counts
+  std::string_view view() const {
+    if (file != nullptr) return file->content();
+    return shared != nullptr ? *shared : bytes;
+  }
 };
 
 std::string ToString(boost::beast::string_view text) { return {text.data(), text.size()}; }
@@ -289,15 +294,17 @@ class ConnectionImpl final : public Connection,
   }
 
   void WriteWhole(HttpResponse response) {
-    const std::size_t length = response.file != nullptr ? response.file->content().size() : response.body.size();
+    Outgoing body{.bytes = std::move(response.body), .file = response.file, .shared = response.shared_body};
+    const std::size_t length = body.view().size();
     keep_alive_ = keep_alive_ && !host_->stopping();
     std::string head = WriteResponseHead(response, {.content_length = length, .keep_alive = keep_alive_}, absl::Now());
     const bool body_follows = !head_only_ && length > 0;
-    if (body_follows && response.file == nullptr && length <= kWriteSliceBytes) head += response.body;  // one packet
-    const bool body_apart = body_follows && (response.file != nullptr || length > kWriteSliceBytes);
+    const bool in_one_packet = body_follows && body.file == nullptr && length <= kWriteSliceBytes;
+    if (in_one_packet) head += body.view();
     outgoing_.push_back({.bytes = std::move(head)});
-    if (body_apart) outgoing_.push_back({.bytes = std::move(response.body), .file = response.file});
+    if (body_follows && !in_one_packet) outgoing_.push_back(std::move(body));
     complete_ = true;
+    send_deadline_ = absl::Now() + host_->limits().send_timeout;
     Pump();
   }
 
@@ -308,6 +315,7 @@ class ConnectionImpl final : public Connection,
     // While a stream runs, this connection reads (WatchForDisconnect), so it cannot serve another request afterwards.
     // HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
     keep_alive_ = false;
+    send_deadline_ = absl::InfiniteFuture();
     Enqueue({.bytes = WriteResponseHead(head, {.chunked = !http_10_, .keep_alive = false}, absl::Now())});
     if (head_only_) {
       if (const std::shared_ptr<Answer> answer = CurrentAnswer()) answer->Detach();
@@ -359,7 +367,8 @@ class ConnectionImpl final : public Connection,
     }
     writing_ = true;
     const std::string_view slice = outgoing_.front().view().substr(written_, kWriteSliceBytes);
-    Arm(write_timer_, write_generation_, host_->limits().write_timeout, &ConnectionImpl::Close);
+    const absl::Duration patience = std::min(host_->limits().write_timeout, send_deadline_ - absl::Now());
+    Arm(write_timer_, write_generation_, std::max(patience, absl::ZeroDuration()), &ConnectionImpl::Close);
     net::async_write(
         stream_, net::buffer(slice.data(), slice.size()),
         [self = this->shared_from_this()](error_code ec, std::size_t bytes) { self->OnWritten(ec, bytes); });
@@ -454,6 +463,7 @@ class ConnectionImpl final : public Connection,
   std::optional<http::request_parser<http::string_body>> parser_;
   std::deque<Outgoing> outgoing_;
   std::size_t written_ = 0;  // of the front
+  absl::Time send_deadline_ = absl::InfiniteFuture();
   std::string discard_buffer_;
   std::size_t discarded_ = 0;
   bool between_requests_ = false;

@@ -36,6 +36,8 @@ struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body = {};
+  // Sent instead of `body` when set; many answers may share it.
+  std::shared_ptr<const std::string> shared_body = {};
   // Sent instead of `body` when set, without a copy in memory.
   std::shared_ptr<const MappedFile> file = {};
   std::vector<HttpHeader> headers = {};

@@ -4,11 +4,13 @@
 #include <cstdlib>
 
 #include "common/text.h"
+#include "hub/http/query.h"
 #include "hub/http/request_target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   muster::hub::AcceptsGzip(text);
+  muster::hub::ParseQuery(text);
   const auto parsed = muster::hub::ParseRequestTarget(text);
   if (!parsed.ok()) return 0;
   const std::string slashed = parsed->path + "/";

@@ -37,6 +37,9 @@ struct HttpLimits {
   absl::Duration idle_timeout = absl::Seconds(30);
   // A write that makes no progress this long ends the connection.
   absl::Duration write_timeout = absl::Seconds(30);
+  // From the first byte of an answer to its last; streams may take for ever. What one client holds in memory is given
+  // up then, however slowly it goes on reading.
+  absl::Duration send_timeout = absl::InfiniteDuration();
   // A request without any answer this long gets 503: a handler is stuck.
   absl::Duration answer_timeout = absl::Seconds(60);
 };

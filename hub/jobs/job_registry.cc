@@ -70,6 +70,7 @@ std::vector<std::string> JobRegistry::Apply(JobOutcome outcome, const Moment& no
     shown.push_back(std::make_shared<const ShownGroup>(MakeShown(std::move(stored), options_.prefix, now)));
   }
   MutexLock lock(&mutex_);
+  version_.fetch_add(1, std::memory_order_relaxed);
   Groups& groups = targets_[outcome.target_id];
   for (const std::string& name : outcome.gone) Remove(&groups, name);
   for (const Group& group : shown) Put(&groups, group);

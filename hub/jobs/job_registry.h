@@ -4,6 +4,7 @@
 #ifndef MUSTER_HUB_JOBS_JOB_REGISTRY_H_
 #define MUSTER_HUB_JOBS_JOB_REGISTRY_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -52,6 +53,9 @@ class JobRegistry {
   // A report that is stored, in the order of the commits. Returns what is not shown of it, and why.
   std::vector<std::string> Apply(JobOutcome outcome, const Moment& now) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Grows with every change.
+  std::int64_t version() const { return version_.load(std::memory_order_relaxed); }
+
   // The families of jobs: the hub's own about them, then theirs.
   void Write(const Moment& now, PageWriter& page) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -96,6 +100,7 @@ class JobRegistry {
   const Options options_;
   const FindPlace find_place_;
 
+  std::atomic<std::int64_t> version_{0};
   Mutex mutex_;
   std::map<std::string, Groups> targets_ ABSL_GUARDED_BY(mutex_);
   // Groups that have the family, the first to come first.

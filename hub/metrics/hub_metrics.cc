@@ -83,8 +83,6 @@ struct HubMetrics::Families {
                                        .Name("distr_hub_api_request_seconds")
                                        .Help("Duration of the operators' API calls, by protocol.")
                                        .Register(registry);
-  Counter& audit_entries =
-      MakeCounter(registry, "distr_hub_audit_entries_total", "Audit entries written since the hub started.").Add({});
   Family<Counter>& connect_redeemed =
       MakeCounter(registry, "distr_hub_connect_requests_total", "Fetches of the install script, by result.");
   Family<Counter>& log_scans = MakeCounter(registry, "distr_hub_log_scans_total",
@@ -189,8 +187,6 @@ void HubMetrics::SamplesStored(std::int64_t samples) {
 void HubMetrics::MetricValuesPruned(std::string_view reason, std::int64_t values) {
   families_->metric_values_pruned.Add({{"reason", std::string(reason)}}).Increment(static_cast<double>(values));
 }
-
-void HubMetrics::AuditEntry() { families_->audit_entries.Increment(); }
 
 void HubMetrics::LogScanned(std::string_view end, absl::Duration took, std::int64_t bytes) {
   families_->log_scans.Add({{"end", std::string(end)}}).Increment();

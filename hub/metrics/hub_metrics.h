@@ -62,7 +62,6 @@ class HubMetrics {
   void ApiCall(std::string_view protocol, std::string_view method, absl::StatusCode code, absl::Duration took);
   // Makes the method's series at 0.
   void ApiMethod(std::string_view protocol, std::string_view method);
-  void AuditEntry();
 
   // ---- logs
   // A page or a volume of log lines was read. `end`: "all", "page", "bytes", "time", "error".
