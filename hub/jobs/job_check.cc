@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 #include <string_view>
@@ -102,15 +103,27 @@ std::string LabelKey(const JobSeries& series) {
   return key;
 }
 
+// As a page shows it, so that two values that are one there are one here.
+std::string CleanValue(const std::string& raw) {
+  std::string value = CleanUtf8(raw, kMaxTextBytes);
+  for (std::size_t at = value.find('\0'); at != std::string::npos; at = value.find('\0', at)) {
+    value.replace(at, 1, kReplacementCharacter);
+  }
+  return CleanUtf8(value, kMaxTextBytes);
+}
+
 // How many series went.
 int CleanSeries(JobFamily* family) {
   std::set<std::string> seen;
   const int before = family->series_size();
   auto* all = family->mutable_series();
   for (JobSeries& series : *all) {
-    for (agent::v1::JobLabel& label : *series.mutable_labels()) {
-      label.set_value(CleanUtf8(label.value(), kMaxTextBytes));
-    }
+    auto* labels = series.mutable_labels();
+    for (agent::v1::JobLabel& label : *labels) label.set_value(CleanValue(label.value()));
+    // To Prometheus one without a value is none.
+    labels->erase(
+        std::remove_if(labels->begin(), labels->end(), [](const auto& label) { return label.value().empty(); }),
+        labels->end());
   }
   all->erase(std::remove_if(all->begin(), all->end(),
                             [&](const JobSeries& series) {
@@ -128,16 +141,27 @@ void CleanTexts(JobFamily* family) {
   if (!IsLabelName(family->unit()) || !stem.ends_with("_" + family->unit())) family->clear_unit();
 }
 
+// The largest number instead of one that wraps around.
+std::int64_t Sum(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<std::int64_t>::max() : sum;
+}
+
+double Sum(double a, double b) {
+  constexpr double kMost = std::numeric_limits<double>::max();
+  return std::clamp(a + b, -kMost, kMost);
+}
+
 bool MayAdd(const JobFamily& base, const JobFamily& told) {
   if (base.type() != told.type() || base.type() == agent::v1::JOB_METRIC_TYPE_GAUGE) return false;
   return std::equal(base.buckets().begin(), base.buckets().end(), told.buckets().begin(), told.buckets().end());
 }
 
 void AddSeries(const JobSeries& base, JobSeries* told) {
-  told->set_value(told->value() + base.value());
-  told->set_sum(told->sum() + base.sum());
+  told->set_value(Sum(told->value(), base.value()));
+  told->set_sum(Sum(told->sum(), base.sum()));
   for (int i = 0; i < told->bucket_counts_size(); ++i) {
-    told->set_bucket_counts(i, told->bucket_counts(i) + base.bucket_counts(i));
+    told->set_bucket_counts(i, Sum(told->bucket_counts(i), base.bucket_counts(i)));
   }
 }
 
@@ -164,6 +188,7 @@ void AddFamily(const JobFamily& base, JobFamily* told, int* room) {
 std::string FindDefect(const agent::v1::JobReport& report) {
   if (report.store_id().empty() || report.store_id().size() > kMaxWordBytes) return "a report of jobs without a store";
   if (report.version() < 0) return "a report of jobs with a negative version";
+  if (report.ByteSizeLong() > kMaxJobReportBytes) return "a report of jobs of more than 256 KiB";
   if (report.groups_size() > kMaxJobGroupsPerTarget) return "more than 1200 groups of jobs in one report";
   for (const JobGroup& group : report.groups()) {
     if (std::string defect = FindDefect(group); !defect.empty()) return defect;
@@ -202,9 +227,9 @@ std::vector<std::string> CleanGroup(JobGroup* group) {
 }
 
 JobGroup AddTotals(const JobGroup& base, JobGroup told) {
-  told.set_successes(told.successes() + base.successes());
-  told.set_failures(told.failures() + base.failures());
-  told.set_refused_pushes(told.refused_pushes() + base.refused_pushes());
+  told.set_successes(Sum(told.successes(), base.successes()));
+  told.set_failures(Sum(told.failures(), base.failures()));
+  told.set_refused_pushes(Sum(told.refused_pushes(), base.refused_pushes()));
   int room = kMaxJobSeries;
   std::map<std::string, JobFamily*> known;
   for (JobFamily& family : *told.mutable_families()) {

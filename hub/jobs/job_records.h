@@ -17,6 +17,8 @@ namespace muster::hub {
 inline constexpr int kMaxJobGroupsPerTarget = 1200;
 // A histogram counts once for each bucket, +Inf included; the same figure as the agent's.
 inline constexpr int kMaxJobSeries = 1000;
+// As the agent keeps it.
+inline constexpr std::size_t kMaxJobReportBytes = 256 * 1024;
 
 // Times are the hub's.
 struct StoredJobGroup {
@@ -29,6 +31,15 @@ struct StoredJobGroup {
   absl::Time push;
   std::optional<absl::Time> success = {};
   std::optional<absl::Time> failure = {};
+  // Its series ended while a hub looked on: they do not come back by themselves.
+  bool has_ended = false;
+};
+
+// A group whose series have ended, unless it was pushed again since.
+struct EndedJobGroup {
+  std::string target_id;
+  std::string name;
+  absl::Time push;
 };
 
 // What became of a report.

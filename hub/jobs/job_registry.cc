@@ -15,7 +15,8 @@ namespace {
 
 constexpr char kTypeClash[] = "TYPE_CLASH";
 constexpr char kSeriesLimit[] = "SERIES_LIMIT";
-constexpr std::array<const char*, 2> kReasons = {kTypeClash, kSeriesLimit};
+constexpr char kBadName[] = "BAD_NAME";
+constexpr std::array<const char*, 3> kReasons = {kTypeClash, kSeriesLimit, kBadName};
 // In one ack: a sentence each, far below the 256 KiB of a frame.
 constexpr std::size_t kMaxRefusals = 100;
 
@@ -39,7 +40,11 @@ JobRegistry::JobRegistry(Options options, FindPlace find_place)
 
 void JobRegistry::Put(Groups* groups, Group group) {
   Remove(groups, group->name);
-  for (const ShownFamily& family : group->families) owners_[family.name].emplace(group->id, group);
+  for (const ShownFamily& family : group->families) {
+    for (const std::string& claim : ClaimsOf(family.name, family.type)) {
+      owners_[claim].emplace(OwnerKey{group->id, family.name}, Owner{group, family.type});
+    }
+  }
   (*groups)[group->name] = std::move(group);
 }
 
@@ -47,10 +52,12 @@ void JobRegistry::Remove(Groups* groups, const std::string& name) {
   const auto found = groups->find(name);
   if (found == groups->end()) return;
   for (const ShownFamily& family : found->second->families) {
-    const auto owners = owners_.find(family.name);
-    if (owners == owners_.end()) continue;
-    owners->second.erase(found->second->id);
-    if (owners->second.empty()) owners_.erase(owners);
+    for (const std::string& claim : ClaimsOf(family.name, family.type)) {
+      const auto owners = owners_.find(claim);
+      if (owners == owners_.end()) continue;
+      owners->second.erase(OwnerKey{found->second->id, family.name});
+      if (owners->second.empty()) owners_.erase(owners);
+    }
   }
   groups->erase(found);
 }
@@ -93,15 +100,20 @@ std::vector<std::string> JobRegistry::Apply(JobOutcome outcome, const Moment& no
 std::vector<std::string> JobRegistry::Clashes(const ShownGroup& group, const Moment& now) const {
   std::vector<std::string> clashes;
   if (group.HasEnded(now.monotonic)) return clashes;
+  for (const auto& [name, series] : group.taken_names) {
+    clashes.push_back(fmt::format("{} {}: with the prefix of the hub the name is taken", kBadName, name));
+  }
   for (const ShownFamily& family : group.families) {
-    for (const auto& [id, owner] : owners_.at(family.name)) {
-      if (owner->HasEnded(now.monotonic)) continue;
-      const auto other = std::find_if(owner->families.begin(), owner->families.end(),
-                                      [&](const ShownFamily& its) { return its.name == family.name; });
-      if (other->type != family.type) {
-        clashes.push_back(fmt::format("{} {}: a {} elsewhere, a {} in \"{}\"; the one that came first is shown",
-                                      kTypeClash, family.name, WordOf(other->type), WordOf(family.type), group.name));
-      }
+    for (const std::string& claim : ClaimsOf(family.name, family.type)) {
+      const auto& owners = owners_.at(claim);
+      const auto first = std::find_if(owners.begin(), owners.end(),
+                                      [&](const auto& owner) { return !owner.second.group->HasEnded(now.monotonic); });
+      const std::string& name = first->first.second;
+      const FamilyType type = first->second.type;
+      if (name == family.name && type == family.type) continue;
+      clashes.push_back(fmt::format("{} {}: {} {} elsewhere, a {} in \"{}\"; the one that came first is shown",
+                                    kTypeClash, family.name, name == family.name ? "a" : fmt::format("\"{}\", a", name),
+                                    WordOf(type), WordOf(family.type), group.name));
       break;
     }
   }
@@ -129,9 +141,9 @@ JobRegistry::Picture JobRegistry::Take(const Moment& now) {
     TargetPicture& target = picture.targets[target_id];
     target.place = *std::move(place);
     target.groups = std::move(groups);
-    Limit(now, options_.max_series, &target, &picture);
   }
-  KeepOneType(&picture);
+  const Kinds kinds = KindsShown(now, picture);
+  for (auto& [target_id, target] : picture.targets) Limit(now, options_.max_series, kinds, &target, &picture);
   if (!gone.empty()) {
     MutexLock lock(&mutex_);
     for (const std::string& target_id : gone) {
@@ -143,41 +155,60 @@ JobRegistry::Picture JobRegistry::Take(const Moment& now) {
   return picture;
 }
 
+// Of each name that is claimed, the family and type that came first.
+JobRegistry::Kinds JobRegistry::KindsShown(const Moment& now, const Picture& picture) {
+  std::map<Kind, std::int64_t> came;
+  for (const auto& [target_id, target] : picture.targets) {
+    for (const Group& group : target.groups) {
+      if (group->HasEnded(now.monotonic)) continue;
+      for (const ShownFamily& family : group->families) {
+        const auto [it, is_new] = came.try_emplace(Kind{family.name, family.type}, group->id);
+        if (!is_new) it->second = std::min(it->second, group->id);
+      }
+    }
+  }
+  std::map<std::string, std::pair<std::int64_t, Kind>> owners;
+  for (const auto& [kind, id] : came) {
+    for (std::string& claim : ClaimsOf(std::string(kind.first), kind.second)) {
+      const auto [it, is_new] = owners.try_emplace(std::move(claim), id, kind);
+      if (!is_new) it->second = std::min(it->second, std::pair(id, kind));
+    }
+  }
+  Kinds shown;
+  for (const auto& [kind, id] : came) {
+    const std::vector<std::string> claims = ClaimsOf(std::string(kind.first), kind.second);
+    const bool is_first = std::all_of(claims.begin(), claims.end(),
+                                      [&](const std::string& claim) { return owners.at(claim).second == kind; });
+    if (is_first) shown.insert(kind);
+  }
+  return shown;
+}
+
 // Groups that came earlier are shown first.
-void JobRegistry::Limit(const Moment& now, int max_series, TargetPicture* target, Picture* picture) {
+void JobRegistry::Limit(const Moment& now, int max_series, const Kinds& kinds, TargetPicture* target,
+                        Picture* picture) {
   std::vector<const ShownGroup*> by_age;
   for (const Group& group : target->groups) {
     if (!group->HasEnded(now.monotonic)) by_age.push_back(group.get());
   }
   std::sort(by_age.begin(), by_age.end(), [](const ShownGroup* a, const ShownGroup* b) { return a->id < b->id; });
   for (const ShownGroup* group : by_age) {
+    const auto refuse = [&](const char* reason, int series) {
+      target->refused[reason] += series;
+      target->refused_by_group[group->name].emplace_back(reason);
+    };
+    for (const auto& [name, series] : group->taken_names) refuse(kBadName, series);
     for (const ShownFamily& family : group->families) {
-      if (target->shown + family.count() > max_series) {
-        target->refused[kSeriesLimit] += family.count();
-        target->refused_by_group[group->name].push_back(kSeriesLimit);
-        continue;
+      if (!kinds.contains(Kind{family.name, family.type})) {
+        refuse(kTypeClash, family.count());
+      } else if (target->shown + family.count() > max_series) {
+        refuse(kSeriesLimit, family.count());
+      } else {
+        target->shown += family.count();
+        target->shown_by_group[group->name] += family.count();
+        picture->families[family.name].push_back({&target->place.labels, group, &family});
       }
-      target->shown += family.count();
-      target->shown_by_group[group->name] += family.count();
-      picture->families[family.name].push_back({&target->place.labels, group, &family});
     }
-  }
-}
-
-void JobRegistry::KeepOneType(Picture* picture) {
-  for (auto& [name, parts] : picture->families) {
-    const auto first = std::min_element(
-        parts.begin(), parts.end(), [](const ShownPart& a, const ShownPart& b) { return a.group->id < b.group->id; });
-    const FamilyType type = first->family->type;
-    std::erase_if(parts, [&](const ShownPart& part) {
-      if (part.family->type == type) return false;
-      TargetPicture& target = picture->targets.at(part.group->target_id);
-      target.shown -= part.family->count();
-      target.shown_by_group[part.group->name] -= part.family->count();
-      target.refused[kTypeClash] += part.family->count();
-      target.refused_by_group[part.group->name].push_back(kTypeClash);
-      return true;
-    });
   }
 }
 
@@ -193,6 +224,7 @@ void JobRegistry::WriteOwn(const Moment& now, const Picture& picture, PageWriter
     page.Family(name, type, help, unit);
     for (const auto& [id, target] : picture.targets) {
       for (const Group& group : target.groups) {
+        if (!group->IsTold(now.monotonic)) continue;
         const std::optional<double> number = value(*group);
         if (number) page.Sample(target.place.labels, group->label, *number);
       }
@@ -210,6 +242,7 @@ void JobRegistry::WriteOwn(const Moment& now, const Picture& picture, PageWriter
   page.Family("distr_job_runs_total", FamilyType::kCounter, "Runs that the job has told, by result.");
   for (const auto& [id, target] : picture.targets) {
     for (const Group& group : target.groups) {
+      if (!group->IsTold(now.monotonic)) continue;
       page.Sample(target.place.labels, group->label + ",result=\"success\"", static_cast<double>(group->successes));
       page.Sample(target.place.labels, group->label + ",result=\"failure\"", static_cast<double>(group->failures));
     }
@@ -240,7 +273,10 @@ void JobRegistry::WriteOwn(const Moment& now, const Picture& picture, PageWriter
 
 void JobRegistry::WriteFamily(const std::string& name, const std::vector<ShownPart>& parts, PageWriter& page) {
   if (parts.empty()) return;
-  const ShownFamily& first = *parts.front().family;
+  // Whose it is: its texts stay the same when others come and go.
+  const ShownFamily& first = *std::min_element(parts.begin(), parts.end(), [](const ShownPart& a, const ShownPart& b) {
+                                return a.group->id < b.group->id;
+                              })->family;
   page.Family(name, first.type, first.help, first.unit);
   for (const auto& [labels, group, family] : parts) {
     for (const ShownSeries& series : family->series) {
@@ -256,6 +292,24 @@ void JobRegistry::WriteFamily(const std::string& name, const std::vector<ShownPa
       page.Part("_count", *labels, series.labels, series.cumulative.back());
     }
   }
+}
+
+std::vector<EndedJobGroup> JobRegistry::TakeEnded(Instant now) {
+  std::vector<EndedJobGroup> ended;
+  MutexLock lock(&mutex_);
+  for (auto& [target_id, groups] : targets_) {
+    std::vector<Group> changed;
+    for (const auto& [name, group] : groups) {
+      if (group->has_ended || !group->HasEnded(now)) continue;
+      ended.push_back({.target_id = target_id, .name = name, .push = group->push.wall});
+      auto without_series = std::make_shared<ShownGroup>(*group);
+      without_series->has_ended = true;
+      without_series->families.clear();
+      changed.push_back(std::move(without_series));
+    }
+    for (Group& group : changed) Put(&groups, std::move(group));
+  }
+  return ended;
 }
 
 std::vector<fleet::v1::Job> JobRegistry::List(const Moment& now) {

@@ -10,7 +10,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -47,7 +50,7 @@ class JobRegistry {
   JobRegistry(Options options, FindPlace find_place);
 
   // At start. How long ago something was is told by the stored times and the wall clock, as nothing else is left: a
-  // group whose time to live had passed by then does not come back.
+  // group whose time to live had passed by then does not come back, nor one that was noted as ended (TakeEnded).
   void Load(std::vector<StoredJobGroup> groups, const Moment& now) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // A report that is stored, in the order of the commits. Returns what is not shown of it, and why.
@@ -58,6 +61,10 @@ class JobRegistry {
 
   // The families of jobs: the hub's own about them, then theirs.
   void Write(const Moment& now, PageWriter& page) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Groups that have ended since the last call, to be noted in the store: they stay ended, also when a hub that starts
+  // later finds its clock set back.
+  std::vector<EndedJobGroup> TakeEnded(Instant now) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // By target, then by name.
   std::vector<fleet::v1::Job> List(const Moment& now) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -88,8 +95,11 @@ class JobRegistry {
   };
 
   Picture Take(const Moment& now) ABSL_LOCKS_EXCLUDED(mutex_);
-  static void Limit(const Moment& now, int max_series, TargetPicture* target, Picture* picture);
-  static void KeepOneType(Picture* picture);
+  using Kind = std::pair<std::string_view, FamilyType>;
+  using Kinds = std::set<Kind>;
+  // Those that are no other's: one family has one type, and no two write the same names.
+  static Kinds KindsShown(const Moment& now, const Picture& picture);
+  static void Limit(const Moment& now, int max_series, const Kinds& kinds, TargetPicture* target, Picture* picture);
   static void WriteOwn(const Moment& now, const Picture& picture, PageWriter& page);
   static void WriteFamily(const std::string& name, const std::vector<ShownPart>& parts, PageWriter& page);
   void Put(Groups* groups, Group group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -103,8 +113,14 @@ class JobRegistry {
   std::atomic<std::int64_t> version_{0};
   Mutex mutex_;
   std::map<std::string, Groups> targets_ ABSL_GUARDED_BY(mutex_);
-  // Groups that have the family, the first to come first.
-  std::map<std::string, std::map<std::int64_t, Group>> owners_ ABSL_GUARDED_BY(mutex_);
+  // A group and its family.
+  using OwnerKey = std::pair<std::int64_t, std::string>;
+  struct Owner {
+    Group group;
+    FamilyType type;
+  };
+  // By the names that families claim, the first to come first.
+  std::map<std::string, std::map<OwnerKey, Owner>> owners_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace muster::hub

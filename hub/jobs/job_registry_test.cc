@@ -143,7 +143,11 @@ TEST_F(JobRegistryTest, SeriesEndWithTheirTimeToLiveAndComeBackWithAPush) {
   clock_.Advance(absl::Seconds(1));
   EXPECT_THAT(Page(), Not(HasSubstr("a_total{")));
   EXPECT_TRUE(registry_->List(clock_.Read())[0].is_expired());
-  // What is about the job stays.
+  // What is about the job stays while it is expected again.
+  *daily.mutable_period() = ToProto(absl::Hours(24));
+  Apply({Stored(1, daily)});
+  clock_.Advance(absl::Hours(25));
+  EXPECT_THAT(Page(), Not(HasSubstr("a_total{")));
   EXPECT_GT(Value(std::string("distr_job_last_push_timestamp_seconds") + kBackup), 0);
   daily.mutable_families(0)->mutable_series(0)->set_value(4);
   Apply({Stored(1, daily)});

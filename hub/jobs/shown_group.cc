@@ -7,6 +7,7 @@
 
 #include "common/metric_names.h"
 #include "common/time_format.h"
+#include "hub/jobs/job_check.h"
 
 namespace muster::hub {
 namespace {
@@ -52,6 +53,17 @@ ShownSeries ShowSeries(const std::string& group_label, const agent::v1::JobSerie
 
 }  // namespace
 
+std::vector<std::string> ClaimsOf(const std::string& name, FamilyType type) {
+  switch (type) {
+    case FamilyType::kHistogram:
+      return {name, name + "_bucket", name + "_sum", name + "_count"};
+    case FamilyType::kCounter:
+      return {name, name.substr(0, name.rfind("_total"))};
+    default:
+      return {name};
+  }
+}
+
 std::string_view WordOf(FamilyType type) {
   switch (type) {
     case FamilyType::kCounter:
@@ -76,13 +88,17 @@ ShownGroup MakeShown(StoredJobGroup stored, const std::string& prefix, const Mom
                    .successes = group.successes(),
                    .failures = group.failures(),
                    .refused_pushes = group.refused_pushes(),
+                   .has_ended = stored.has_ended,
                    .families = {}};
   if (group.has_period()) shown.period = FromProto(group.period());
   if (group.has_time_to_live()) shown.time_to_live = FromProto(group.time_to_live());
   if (shown.HasEnded(now.monotonic)) return shown;
   for (const agent::v1::JobFamily& family : group.families()) {
     std::string name = prefix + family.name();
-    if (IsTakenMetricName(name)) continue;
+    if (IsTakenMetricName(name)) {
+      shown.taken_names[name] += SeriesOf(family);
+      continue;
+    }
     ShownFamily& show =
         shown.families.emplace_back(ShownFamily{.name = std::move(name),
                                                 .type = TypeOf(family.type()),

@@ -4,6 +4,7 @@
 #define MUSTER_HUB_JOBS_SHOWN_GROUP_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,16 +60,25 @@ struct ShownGroup {
   std::int64_t refused_pushes = 0;
   std::optional<absl::Duration> period = {};
   std::optional<absl::Duration> time_to_live = {};
+  // It had ended before, and a clock that was set back does not bring it back.
+  bool has_ended = false;
   std::vector<ShownFamily> families;
+  // Names with the prefix that are taken, with their series.
+  std::map<std::string, int> taken_names = {};
 
-  bool HasEnded(Instant now) const { return time_to_live && now - push.monotonic >= *time_to_live; }
+  bool HasEnded(Instant now) const { return has_ended || (time_to_live && now - push.monotonic >= *time_to_live); }
+  // One that has ended and is not expected again leaves nothing.
+  bool IsTold(Instant now) const { return period || !HasEnded(now); }
   bool IsOverdue(Instant now) const {
     return period && now - (success ? success->monotonic : first_push.monotonic) > *period;
   }
 };
 
-// Names that `prefix` makes taken ones are left out. A group whose series have ended by `now` has none.
+// A group whose series have ended by `now` has none.
 ShownGroup MakeShown(StoredJobGroup stored, const std::string& prefix, const Moment& now);
+
+// The names that only this family may have on a page: as samples carry them, and in OpenMetrics as families.
+std::vector<std::string> ClaimsOf(const std::string& name, FamilyType type);
 
 // For people: "counter".
 std::string_view WordOf(FamilyType type);

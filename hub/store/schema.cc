@@ -267,15 +267,26 @@ CREATE TABLE job_groups(
   target_id TEXT NOT NULL REFERENCES targets(id),
   name TEXT NOT NULL,
   store_id TEXT NOT NULL,
-  -- muster.agent.v1.JobGroup: as that store told it last, and what former stores had counted.
+  -- muster.agent.v1.JobGroup: as that store told it last, and what stores before the last few had
+  -- counted.
   told BLOB NOT NULL,
   base BLOB NOT NULL,
   first_push_us INTEGER NOT NULL,
   push_us INTEGER NOT NULL,
   success_us INTEGER,
-  failure_us INTEGER
+  failure_us INTEGER,
+  -- When its series end; NULL: never. 0: they have ended, whatever a clock says later.
+  ends_us INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX job_groups_by_name ON job_groups(target_id, name);
+
+-- What the last of the former stores had told, so that one that comes back counts once; those before are in base.
+CREATE TABLE job_former_totals(
+  group_id INTEGER NOT NULL REFERENCES job_groups(id) ON DELETE CASCADE,
+  store_id TEXT NOT NULL,
+  told BLOB NOT NULL,
+  PRIMARY KEY(group_id, store_id)
+) STRICT;
 
 PRAGMA user_version = 5;
 )sql";
