@@ -31,6 +31,7 @@
 #include "hub/http/service_pages.h"
 #include "hub/http/worker_pool.h"
 #include "hub/jobs/job_registry.h"
+#include "hub/jobs/job_writes.h"
 #include "hub/logs/log_scanner.h"
 #include "hub/logs/logs.h"
 #include "hub/metrics/fleet_families.h"
@@ -56,6 +57,8 @@ constexpr absl::Duration kSecond = absl::Seconds(1);
 // How exactly a killed hub knows afterwards until when it lived.
 constexpr absl::Duration kRunTouch = absl::Seconds(5);
 constexpr absl::Duration kRetentionPass = absl::Hours(1);
+// A look at the groups of 10,000 targets takes some milliseconds.
+constexpr absl::Duration kEndedJobsPass = absl::Seconds(10);
 // Short reads of SQLite on two cores.
 constexpr int kWorkers = 4;
 // Descriptors for the database, the HTTP side (1,024 connections) and the process itself.
@@ -113,6 +116,8 @@ class RunningHub : public Hub {
   absl::Status StartMetrics();
   absl::Status StartGrpc();
   void StartTicker();
+  // Jobs whose time to live has passed.
+  void NoteEndedJobs();
   absl::Status Ready() const;
   HubGauges Gauges() const;
   std::optional<JobRegistry::Place> PlaceOf(const std::string& target_id) const;
@@ -413,11 +418,22 @@ void RunningHub::StartTicker() {
     // Late when the workers are all busy; the next second brings another look.
     ticker_.Add(kSecond, [this] { static_cast<void>(workers_->TrySubmit([this] { CountStoredRows(); })); });
   }
+  ticker_.Add(kEndedJobsPass, [this] { NoteEndedJobs(); });
   ticker_.Add(kRetentionPass, [this] { retention_->Start(clock_->Now()); });
   retention_->Start(clock_->Now());
   ticker_.Start();
   logs_->Start();
   samples_->Start();
+}
+
+void RunningHub::NoteEndedJobs() {
+  std::vector<EndedJobGroup> ended = jobs_->TakeEnded(clock_->Monotonic());
+  if (ended.empty()) return;
+  store_->writer().Submit(
+      [ended = std::move(ended)](sqlite::Database& database) { return MarkJobsEnded(database, ended); },
+      [](const absl::Status& marked) {
+        if (!marked.ok()) log::Warning("it could not be noted which jobs have ended: {}", MessageOf(marked));
+      });
 }
 
 absl::Status RunningHub::Ready() const {

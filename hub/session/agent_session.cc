@@ -152,6 +152,7 @@ void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const Stor
       // Welcome is the first frame: settings pushed from now on must come after it.
       Welcome(admission, opening, session_id);
       if (opening.jobs) jobs_ = *opening.jobs;
+      session_counter_ = admission.opening.session_counter;
       state_ = State::kOpen;
     }
   }
@@ -184,7 +185,7 @@ void AgentSession::OnHeartbeat(const agent::v1::Heartbeat& heartbeat) {
   if (heartbeat.number() <= last_heartbeat_) return ProtocolError("heartbeats are not numbered upwards");
   last_heartbeat_ = heartbeat.number();
   const Moment now = deps_->clock->Read();
-  if (TooManyBeats(now.monotonic)) return ProtocolError("more than 150 heartbeats in 10 s");
+  if (beat_rate_.IsTooMuch(now.monotonic, kMaxBeatsPerWindow)) return ProtocolError("more than 150 heartbeats in 10 s");
   deps_->counters->heartbeat();
   if (auto refusal = deps_->fleet->Heartbeat(*key, heartbeat, now)) {
     if (refusal->reason == agent::v1::FAREWELL_REASON_PROTOCOL_ERROR) return ProtocolError(refusal->message);
@@ -200,12 +201,12 @@ void AgentSession::OnHeartbeat(const agent::v1::Heartbeat& heartbeat) {
   sink_->Send(frame);
 }
 
-bool AgentSession::TooManyBeats(Instant now) {
-  if (now - window_begun_ >= kBeatWindow) {
-    window_begun_ = now;
-    beats_in_window_ = 0;
+bool AgentSession::FrameRate::IsTooMuch(Instant now, int most) {
+  if (now - begun_ >= kRateWindow) {
+    begun_ = now;
+    frames_ = 0;
   }
-  return ++beats_in_window_ > kMaxBeatsPerWindow;
+  return ++frames_ > most;
 }
 
 void AgentSession::OnRecordBatch(agent::v1::RecordBatch batch) {
@@ -348,15 +349,21 @@ void AgentSession::OnJobReport(agent::v1::JobReport report) {
   auto accepted = deps_->fleet->AcceptBatch(*key, deps_->clock->Now());
   if (const Refusal* refusal = std::get_if<Refusal>(&accepted)) return End(*refusal);
   if (std::string defect = FindDefect(report); !defect.empty()) return ProtocolError(std::move(defect));
+  if (job_report_rate_.IsTooMuch(deps_->clock->Monotonic(), kMaxJobReportsPerWindow)) {
+    return ProtocolError("more than 15 reports of jobs in 10 s");
+  }
   agent::v1::JobPosition before;
+  std::int64_t session_counter = 0;
   bool is_second = false;
   {
     MutexLock lock(&mutex_);
     is_second = std::exchange(storing_jobs_, true);
     before = jobs_;
+    session_counter = session_counter_;
   }
   if (is_second) return ProtocolError("reports of jobs are sent without waiting for answers");
-  if (before.store_id() != report.store_id()) {
+  // A disk that was rolled back tells all of its store again: nothing of that is here yet.
+  if (before.store_id() != report.store_id() || before.version() > report.version()) {
     before.set_store_id(report.store_id());
     before.set_version(0);
   }
@@ -364,20 +371,23 @@ void AgentSession::OnJobReport(agent::v1::JobReport report) {
   if (deps_->writer->queued() >= kMaxWriterQueue) return AnswerJobs(before, {});
   auto outcome = std::make_shared<absl::StatusOr<JobOutcome>>(JobOutcome());
   deps_->writer->Submit(
-      [outcome, origin = std::get<BatchOrigin>(std::move(accepted)),
+      [outcome, session_counter, origin = std::get<BatchOrigin>(std::move(accepted)),
        report = std::move(report)](sqlite::Database& database) mutable -> absl::Status {
+        // The agent's next session may have told more already.
+        RETURN_IF_ERROR(CheckNewestSession(database, origin.target_id, session_counter));
         *outcome = ApplyJobReport(database, origin, std::move(report));
         return outcome->status();
       },
       [self = shared_from_this(), outcome, before](const absl::Status& stored) {
         if (!stored.ok()) *outcome = stored;
-        self->OnJobsStored(before, *outcome);
+        self->OnJobsStored(before, std::move(*outcome));
       });
 }
 
-void AgentSession::OnJobsStored(const agent::v1::JobPosition& position, const absl::StatusOr<JobOutcome>& outcome) {
+void AgentSession::OnJobsStored(const agent::v1::JobPosition& position, absl::StatusOr<JobOutcome> outcome) {
   if (outcome.ok()) {
-    return AnswerJobs(outcome->position, deps_->jobs->Apply(*outcome, deps_->clock->Read()));
+    const agent::v1::JobPosition stored = outcome->position;
+    return AnswerJobs(stored, deps_->jobs->Apply(*std::move(outcome), deps_->clock->Read()));
   }
   if (ReasonOf(outcome.status()) == "SECRET_ROTATED") return End(RotatedRefusal());
   if (ReasonOf(outcome.status()) == "TARGET_NOT_FOUND") return End(DeletedRefusal());

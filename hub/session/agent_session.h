@@ -69,7 +69,9 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   // An agent leaves 100 ms between heartbeats, so it sends at most 100 in 10 s; half as many again for a burst after a
   // stall of the network.
   static constexpr int kMaxBeatsPerWindow = 150;
-  static constexpr absl::Duration kBeatWindow = absl::Seconds(10);
+  // An agent leaves a second between reports of jobs, so it sends at most 10 in 10 s.
+  static constexpr int kMaxJobReportsPerWindow = 15;
+  static constexpr absl::Duration kRateWindow = absl::Seconds(10);
   // With so many operations waiting for the writer no batch is taken: batches of 64 KiB would be 64 MiB, and operators
   // and sessions wait behind them.
   static constexpr std::size_t kMaxWriterQueue = 1000;
@@ -106,6 +108,17 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
     BatchOutcome outcome;
   };
 
+  // Frames of one kind in the present window.
+  class FrameRate {
+   public:
+    // Counts one more; true: there were `most` before.
+    bool IsTooMuch(Instant now, int most);
+
+   private:
+    Instant begun_;
+    int frames_ = 0;
+  };
+
   enum class State { kAwaitHello, kAdmitting, kOpen, kEnded };
 
   void OnHello(const agent::v1::Hello& hello);
@@ -134,13 +147,12 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   void AnswerBatch(const BatchName& name, agent::v1::SessionResponse answer) ABSL_LOCKS_EXCLUDED(mutex_);
   BatchWindow& WindowOf(agent::v1::Lane lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnJobReport(agent::v1::JobReport report) ABSL_LOCKS_EXCLUDED(mutex_);
-  void OnJobsStored(const agent::v1::JobPosition& position, const absl::StatusOr<JobOutcome>& outcome)
+  void OnJobsStored(const agent::v1::JobPosition& position, absl::StatusOr<JobOutcome> outcome)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // `position`: up to where all is stored.
   void AnswerJobs(const agent::v1::JobPosition& position, const std::vector<std::string>& refusals)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void OnGoodbye(const agent::v1::Goodbye& goodbye);
-  bool TooManyBeats(Instant now);
   void ProtocolError(std::string message);
   // Leaves every state for kEnded; false when another thread was first. `closing` is what the fleet is told.
   bool EnterEnded(const std::string& closing, std::optional<absl::Time> expected_return = {})
@@ -154,8 +166,8 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   // Of the agent's frames only, which come one at a time.
   std::int64_t last_heartbeat_ = 0;
   std::optional<Instant> last_ack_;
-  Instant window_begun_;
-  int beats_in_window_ = 0;
+  FrameRate beat_rate_;
+  FrameRate job_report_rate_;
 
   mutable Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kAwaitHello;
@@ -166,6 +178,8 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   bool storing_jobs_ ABSL_GUARDED_BY(mutex_) = false;
   // Of the last report that was stored; of Welcome before.
   agent::v1::JobPosition jobs_ ABSL_GUARDED_BY(mutex_);
+  // As Welcome gave it.
+  std::int64_t session_counter_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace muster::hub

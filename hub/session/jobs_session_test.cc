@@ -102,6 +102,47 @@ TEST_F(JobsSessionTest, AReportUnderAnOldSecretIsNotStored) {
   EXPECT_TRUE(jobs_.List(clock_.Read()).empty());
 }
 
+// The agent takes no ack for more than it has sent, and would wait for one for ever.
+TEST_F(JobsSessionTest, WhileNothingCanBeStoredARolledBackDiskIsToldThatNothingIsThere) {
+  Send(JobReportOf({JobGroupOf("backup", {})}, 7));
+  DrainWriter();
+  store_->writer().Stop();
+  Send(JobReportOf({JobGroupOf("backup", {CounterFamily("a_total", 5)})}, 4));
+  ASSERT_EQ(Acks().size(), 2u);
+  EXPECT_EQ(Acks()[1].version(), 0);
+}
+
+TEST_F(JobsSessionTest, MoreReportsThanAnAgentSendsBreakTheContract) {
+  for (int i = 1; i <= AgentSession::kMaxJobReportsPerWindow; ++i) {
+    Send(JobReportOf({JobGroupOf("backup", {})}, i));
+    DrainWriter();
+  }
+  EXPECT_FALSE(sink_->finished());
+  Send(JobReportOf({JobGroupOf("backup", {})}, 100));
+  EXPECT_EQ(FarewellOf(*sink_), agent::v1::FAREWELL_REASON_PROTOCOL_ERROR);
+}
+
+TEST_F(JobsSessionTest, AReportBeforeTheGoodbyeCounts) {
+  Send(JobReportOf({JobGroupOf("backup", {CounterFamily("a_total", 5)})}, 7));
+  agent::v1::SessionRequest goodbye;
+  goodbye.mutable_goodbye();
+  session_->OnFrame(goodbye);
+  DrainWriter();
+  EXPECT_EQ(jobs_.List(clock_.Read()).size(), 1u);
+}
+
+TEST_F(JobsSessionTest, AReportThatComesBehindTheNextSessionIsNotStored) {
+  // It opens while the report is on its way to the writer.
+  ASSERT_TRUE(store_->writer()
+                  .Run([&](sqlite::Database& database) {
+                    return database.Execute("UPDATE targets SET session_counter=session_counter+1");
+                  })
+                  .ok());
+  Send(JobReportOf({JobGroupOf("backup", {})}, 7));
+  DrainWriter();
+  EXPECT_TRUE(jobs_.List(clock_.Read()).empty());
+}
+
 TEST_F(JobsSessionTest, WhileNothingCanBeStoredTheAckSaysWhatThereIs) {
   Send(JobReportOf({JobGroupOf("backup", {})}, 7));
   DrainWriter();
