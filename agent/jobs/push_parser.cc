@@ -328,6 +328,9 @@ absl::Status PushParser::TakeSample(v1::JobMetricType type, std::string_view res
   sample.name = std::string(rest.substr(0, rest.find_first_of("{ \t")));
   rest.remove_prefix(sample.name.size());
   RETURN_IF_ERROR(CheckMetricName(sample.name));
+  if (type == v1::JOB_METRIC_TYPE_COUNTER && !sample.name.ends_with("_total")) {
+    return Error("BAD_NAME", fmt::format("the name of a counter ends in _total: {}_total", sample.name));
+  }
   if (rest.starts_with('{')) {
     rest.remove_prefix(1);
     RETURN_IF_ERROR(TakeLabels(&rest, &sample));
