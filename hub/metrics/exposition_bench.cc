@@ -149,7 +149,9 @@ struct Bench {
   }
   // One scrape, everything but the network and the compression.
   void Scrape(PageGroups groups, const PageWriter::Sink& sink) {
-    ScrapeInput input{.groups = groups, .fleet = fleet.Expose(Clock::System()->Now()), .counters = counters.Collect()};
+    ScrapeInput input{.groups = groups,
+                      .fleet = fleet.Expose(Clock::System()->Now(), groups.NeedsHosts()),
+                      .counters = counters.Collect()};
     if (auto process = ReadProcessStats(); process.ok()) input.process = *process;
     PageWriter page(PageFormat::kText, sink);
     WriteExposition(input, page);
@@ -175,14 +177,15 @@ std::vector<BaselineFamily> FamiliesOf(const std::string& page, const ExposedFle
   for (std::size_t at = page.find("# TYPE "); at != std::string::npos; at = page.find("# TYPE ", at + 1)) {
     const std::string name = page.substr(at + 7, page.find(' ', at + 7) - at - 7);
     const std::size_t begin = page.find('\n', at) + 1;
-    const std::string first_target = fmt::format("{}{{{}", name, fleet.targets[0].place);
+    const std::string first_target = fmt::format("{}{{{}", name, fleet.targets[0].facts->place);
     if (page.compare(begin, first_target.size(), first_target) != 0) continue;
     BaselineFamily family{.name = name};
     std::size_t line = begin;
     family.of_deployments = page.compare(begin + first_target.size(), 14, ",deploymentid=") == 0;
     const std::string_view block = family.of_deployments ? fleet.deployments[0].labels
-                                   : page.compare(begin + first_target.size(), 1, ",") == 0 ? fleet.targets[0].labels
-                                                                                            : fleet.targets[0].place;
+                                   : page.compare(begin + first_target.size(), 1, ",") == 0
+                                       ? fleet.targets[0].labels
+                                       : fleet.targets[0].facts->place;
     while (page.compare(line + name.size() + 1, block.size(), block) == 0) {
       const std::size_t tail = line + name.size() + 1 + block.size();
       const std::size_t end = page.find('\n', tail) + 1;
@@ -239,7 +242,7 @@ bool Must(bool good, const std::string& what) {
 bool MeasureScrape(Bench& bench, PageGroups groups, const char* what) {
   std::string text;
   bench.Scrape(groups, [&](std::string_view block) { text += block; });
-  const ExposedFleet exposed = bench.fleet.Expose(Clock::System()->Now());
+  const ExposedFleet exposed = bench.fleet.Expose(Clock::System()->Now(), groups.NeedsHosts());
   const std::vector<BaselineFamily> families = FamiliesOf(text, exposed);
   const double megabytes = static_cast<double>(text.size()) / 1e6;
   const auto lines = std::count(text.begin(), text.end(), '\n');
@@ -247,7 +250,8 @@ bool MeasureScrape(Bench& bench, PageGroups groups, const char* what) {
   std::size_t sunk = 0;
   const double scrape =
       MedianCpuMs([&] { bench.Scrape(groups, [&](std::string_view block) { sunk += block.size(); }); });
-  const double expose = MedianCpuMs([&] { sunk += bench.fleet.Expose(Clock::System()->Now()).targets.size(); });
+  const double expose =
+      MedianCpuMs([&] { sunk += bench.fleet.Expose(Clock::System()->Now(), groups.NeedsHosts()).targets.size(); });
   Block block(PageWriter::kBlockBytes);
   std::size_t appended = 0;
   const double baseline = MedianCpuMs([&] { appended = AppendBlocks(families, exposed, block); });
