@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "agent/docker/beast_http_client.h"
 #include "agent/docker/beast_stream_group.h"
 #include "agent/host/data_dir.h"
 #include "agent/host/facts.h"
@@ -15,6 +17,8 @@
 #include "agent/host/own_use.h"
 #include "agent/host/secret_file.h"
 #include "agent/host/state_keeper.h"
+#include "agent/jobs/job_store.h"
+#include "agent/jobs/push_server.h"
 #include "agent/journal/journal.h"
 #include "agent/journal/presence.h"
 #include "agent/journal/recorder.h"
@@ -24,6 +28,8 @@
 #include "agent/logs/log_tap.h"
 #include "agent/logs/masker.h"
 #include "agent/make_observer.h"
+#include "agent/metrics/host_files.h"
+#include "agent/metrics/metrics_collector.h"
 #include "agent/session/session_runner.h"
 #include "common/log.h"
 #include "common/signals.h"
@@ -43,9 +49,15 @@ class AgentHousekeeping : public Housekeeping {
     const Clock* clock;
     StateKeeper* keeper;
     Journal* journal;
+    JobStore* jobs;
+    // Null: jobs cannot push on this host.
+    PushServer* pushes;
   };
   AgentHousekeeping(const RunConfig& config, const Parts& parts, ServiceNotifier notifier)
-      : secret_(config.secret_file, config.secret), parts_(parts), notifier_(std::move(notifier)) {
+      : secret_(config.secret_file, config.secret),
+        push_socket_(config.push_socket),
+        parts_(parts),
+        notifier_(std::move(notifier)) {
     notifier_.Ready();
   }
 
@@ -53,6 +65,7 @@ class AgentHousekeeping : public Housekeeping {
   void set_observer(Observer* observer) { observer_ = observer; }
   void set_recorder(Recorder* recorder) { recorder_ = recorder; }
   void set_collector(LogCollector* collector) { collector_ = collector; }
+  void set_metrics(MetricsCollector* metrics) { metrics_ = metrics; }
 
   std::optional<Secret> PollSecret() override { return secret_.Poll(); }
   void KeepSessionCounter(std::int64_t counter) override { parts_.keeper->KeepSessionCounter(counter); }
@@ -73,11 +86,18 @@ class AgentHousekeeping : public Housekeeping {
                                   .dropped_total = depth.dropped_total(),
                                   .poisoned_total = depth.poisoned_total(),
                                   .fault = depth.fault()});
+    const JobStore::Status jobs = parts_.jobs->GetStatus();
+    parts_.keeper->UpdateJobs(
+        {.groups = jobs.groups,
+         .series = jobs.series,
+         .fault = jobs.fault.empty() && parts_.pushes != nullptr ? parts_.pushes->Fault() : jobs.fault,
+         .socket = push_socket_});
   }
   void RelistIntervalChanged(absl::Duration interval) override { observer_->SetRelistInterval(interval); }
   void SetLogsOff(std::vector<std::string> deployment_keys) override {
     collector_->SetLogsOff(std::move(deployment_keys));
   }
+  void SetMetricsEnabled(bool enabled) override { metrics_->SetEnabled(enabled); }
   void Stopping() {
     notifier_.Stopping();
     for (v1::Record& record : presence_.Finish(parts_.clock->Read())) parts_.journal->Append(std::move(record));
@@ -93,14 +113,31 @@ class AgentHousekeeping : public Housekeeping {
   }
 
   SecretFileWatch secret_;
+  const std::string push_socket_;
   const Parts parts_;
   ServiceNotifier notifier_;
   Observer* observer_ = nullptr;
   Recorder* recorder_ = nullptr;
   LogCollector* collector_ = nullptr;
+  MetricsCollector* metrics_ = nullptr;
   Presence presence_;
   std::uint64_t told_changes_ = 0;
   Instant journal_told_;
+};
+
+// The observer's containers, for the two that look at them.
+class ContainerFanOut : public ContainerSink {
+ public:
+  ContainerFanOut(ContainerSink* logs, ContainerSink* metrics) : logs_(logs), metrics_(metrics) {}
+  void Publish(std::vector<LogContainer> containers) override {
+    metrics_->Publish(containers);
+    logs_->Publish(std::move(containers));
+  }
+  void PublishCensus(const std::optional<ContainerCensus>& census) override { metrics_->PublishCensus(census); }
+
+ private:
+  ContainerSink* const logs_;
+  ContainerSink* const metrics_;
 };
 
 // Gives the collector what the agent itself logs, for as long as it lives.
@@ -156,7 +193,17 @@ absl::Status RunAgent(const RunConfig& config) {
                    .vfs = ""},
                   clock);
   journal.WaitUntilOpen(kJournalOpening);
-  AgentHousekeeping housekeeping(config, {.clock = clock, .keeper = &keeper, .journal = &journal},
+  JobStore jobs({.path = dir.JobsPath(), .boot_id = boot_id, .vfs = ""}, clock);
+  std::optional<PushServer> pushes;
+  if (!config.push_socket.empty()) {
+    pushes.emplace(PushServer::Options{.path = config.push_socket, .mode = config.push_socket_mode}, &jobs, clock);
+  }
+  AgentHousekeeping housekeeping(config,
+                                 {.clock = clock,
+                                  .keeper = &keeper,
+                                  .journal = &journal,
+                                  .jobs = &jobs,
+                                  .pushes = pushes.has_value() ? &*pushes : nullptr},
                                  ServiceNotifier::FromEnvironment());
   GrpcDialer dialer({.hub = config.hub.address, .ca_pem = config.hub.ca_pem, .insecure = config.hub.insecure});
 
@@ -172,7 +219,8 @@ absl::Status RunAgent(const RunConfig& config) {
                             return hello;
                           },
                       .use = ReadOwnUse,
-                      .records = &journal};
+                      .records = &journal,
+                      .jobs = &jobs};
   SessionRunner runner(
       {.target_id = config.target_id, .secret = config.secret, .session_counter = state.session_counter}, host,
       SystemUniform(), clock, &dialer, &housekeeping);
@@ -182,7 +230,15 @@ absl::Status RunAgent(const RunConfig& config) {
                          clock, std::make_unique<BeastStreamGroup>(config.docker_socket), &masker, &journal, &own_log);
   housekeeping.set_collector(&collector);
   const OwnLogWatch own_log_watch(&own_log, &collector);
-  observer = MakeObserver(config, &recorder, &collector);
+  MetricsCollector metrics({.host_root = config.host_root,
+                            .files = std::make_unique<RootedHostFiles>(config.host_root),
+                            .engine = std::make_unique<BeastHttpClient>(config.docker_socket),
+                            .clock = clock,
+                            .records = &journal,
+                            .reports = &runner});
+  housekeeping.set_metrics(&metrics);
+  ContainerFanOut containers(&collector, &metrics);
+  observer = MakeObserver(config, &recorder, &containers);
   housekeeping.set_observer(observer.get());
 
   log::Info("muster-agent {} reports target {} to the hub {}", kVersion, config.target_id, config.hub.address);

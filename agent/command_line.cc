@@ -3,10 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "agent/agent.h"
 #include "agent/config.h"
 #include "agent/doctor.h"
+#include "agent/jobs/push_command.h"
 #include "agent/status_command.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -17,7 +19,7 @@
 namespace muster::agent {
 namespace {
 
-enum ExitCode { kExitOk = 0, kExitFailed = 1, kExitUsage = 2, kExitNegative = 5 };
+enum ExitCode { kExitOk = 0, kExitFailed = 1, kExitUsage = 2, kExitNegative = 5 };  // of push: push_command.h
 
 constexpr char kExamples[] = R"(Reports this host to a Muster hub. It only looks: it never changes anything here.
 
@@ -26,6 +28,7 @@ Examples:
       --data-dir /var/lib/muster-agent --ca-file /etc/muster/ca.pem
   muster-agent status --data-dir /var/lib/muster-agent
   muster-agent doctor --hub hub.example:7443 --ca-file /etc/muster/ca.pem
+  muster-agent push backup --counter 'backup_bytes_total{disk="a"}=1048576' --success --period 24h
 )";
 
 struct StatusOptions {
@@ -66,6 +69,16 @@ void AddHostOptions(CLI::App* command, RawRunConfig* raw) {
       ->type_name("PATH")
       ->capture_default_str()
       ->envname("MUSTER_AGENT_DOCKER_SOCKET");
+  command->add_option("--host-root", raw->host_root, "Where the host's / is, for an agent in a container")
+      ->type_name("DIR")
+      ->capture_default_str()
+      ->envname("MUSTER_AGENT_HOST_ROOT");
+}
+
+void AddPushSocketOption(CLI::App* command, std::string* path) {
+  command->add_option("--push-socket", *path, "Socket that jobs push to, or off; without it push.sock in --data-dir")
+      ->type_name("PATH")
+      ->envname("MUSTER_AGENT_PUSH_SOCKET");
 }
 
 void AddOutputOption(CLI::App* command, std::string* output) {
@@ -89,6 +102,11 @@ CLI::App* AddRun(CLI::App* app, RawRunConfig* raw) {
       ->type_name("on|off")
       ->capture_default_str()
       ->envname("MUSTER_AGENT_CONTAINER_LOGS");
+  AddPushSocketOption(run, &raw->push_socket);
+  run->add_option("--push-socket-mode", raw->push_socket_mode, "Who may push, as a file's mode")
+      ->type_name("OCTAL")
+      ->capture_default_str()
+      ->envname("MUSTER_AGENT_PUSH_SOCKET_MODE");
   run->add_flag("--verbose", raw->verbose, "Log more");
   return run;
 }
@@ -97,6 +115,7 @@ CLI::App* AddDoctor(CLI::App* app, RawRunConfig* raw, std::string* output) {
   CLI::App* doctor = app->add_subcommand("doctor", "Try what run needs: exit code 0 when all is well, else 5");
   AddHubOptions(doctor, raw);
   AddHostOptions(doctor, raw);
+  AddPushSocketOption(doctor, &raw->push_socket);
   AddOutputOption(doctor, output);
   return doctor;
 }
@@ -109,6 +128,38 @@ CLI::App* AddStatus(CLI::App* app, StatusOptions* options) {
       ->required();
   AddOutputOption(status, &options->output);
   return status;
+}
+
+// For what is said once; commas within it stay.
+void AddMany(CLI::App* command, const char* name, std::vector<std::string>* values, const char* form,
+             const char* text) {
+  command->add_option(name, *values, text)->type_name(form)->expected(1)->take_all();
+}
+
+CLI::App* AddPush(CLI::App* app, RawPush* raw) {
+  CLI::App* push = app->add_subcommand("push", "Give a job's numbers to the agent: exit code 0 when they are durable");
+  push->add_option("group", raw->group, "What the job is called")->type_name("GROUP")->required();
+  AddMany(push, "--counter", &raw->counters, "NAME{..}=N", "Add to a counter");
+  AddMany(push, "--gauge", &raw->gauges, "NAME{..}=N", "Set a gauge");
+  AddMany(push, "--observe", &raw->observations, "NAME{..}=N[,N]", "Add to a histogram");
+  AddMany(push, "--buckets", &raw->buckets, "NAME=N,N", "Upper bounds of a histogram");
+  AddMany(push, "--help-text", &raw->help_texts, "NAME=TEXT", "What a metric means");
+  AddMany(push, "--unit", &raw->units, "NAME=WORD", "A metric's unit, in which its name ends");
+  push->add_flag("--success", raw->success, "The job ran and succeeded");
+  push->add_flag("--failure", raw->failure, "The job ran and failed");
+  push->add_option("--period", raw->period, "How often it is expected to succeed")->type_name("DURATION");
+  push->add_option("--ttl", raw->time_to_live, "Its series end without a push for so long")->type_name("DURATION");
+  push->add_option("--id", raw->id, "Name of this push: the same one never counts twice")->type_name("ID");
+  push->add_option("--wait", raw->wait, "How long to go on while there is no answer")
+      ->type_name("DURATION")
+      ->capture_default_str();
+  push->add_option("--socket", raw->socket, "The agent's socket")
+      ->type_name("PATH")
+      ->envname("MUSTER_AGENT_PUSH_SOCKET");
+  push->add_flag("--stdin", raw->from_stdin, "More statements come from standard input, one a line");
+  push->add_flag("--delete", raw->deletes, "Forget the group with its totals");
+  AddOutputOption(push, &raw->output);
+  return push;
 }
 
 int Run(const RawRunConfig& raw) {
@@ -157,9 +208,11 @@ int RunCommandLine(int argc, char** argv) {
   RawRunConfig raw;
   StatusOptions status_options;
   std::string doctor_output = "table";
+  RawPush raw_push;
   const CLI::App* run = AddRun(&app, &raw);
   const CLI::App* doctor = AddDoctor(&app, &raw, &doctor_output);
   AddStatus(&app, &status_options);
+  const CLI::App* push = AddPush(&app, &raw_push);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -168,6 +221,7 @@ int RunCommandLine(int argc, char** argv) {
   }
   if (run->parsed()) return Run(raw);
   if (doctor->parsed()) return Doctor(raw, doctor_output);
+  if (push->parsed()) return RunPush(raw_push);
   return Status(status_options);
 }
 

@@ -5,11 +5,13 @@
 #include <openssl/x509.h>
 
 #include <algorithm>
+#include <charconv>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "agent/host/secret_file.h"
+#include "agent/jobs/unix_socket.h"
 #include "agent/journal/journal_store.h"
 #include "agent/logs/masker.h"
 #include "common/address.h"
@@ -92,6 +94,28 @@ absl::StatusOr<bool> ParseContainerLogs(const std::string& text) {
   return BadConfig("BAD_CONTAINER_LOGS", fmt::format("--container-logs \"{}\" is not known; use on or off", text));
 }
 
+absl::StatusOr<mode_t> ParseSocketMode(const std::string& text) {
+  unsigned mode = 0;
+  const char* const end = text.data() + text.size();
+  const auto [parsed, error] = std::from_chars(text.data(), end, mode, 8);
+  // Its owner, the agent's user, can always write to it.
+  if (error == std::errc() && parsed == end && mode <= 0777 && (mode & 0600) == 0600) return mode;
+  return BadConfig(
+      "BAD_PUSH_SOCKET_MODE",
+      fmt::format("--push-socket-mode \"{}\" is not an octal mode from 0600 to 0777; write for example 0660, or 0666 "
+                  "for every user of this host",
+                  text));
+}
+
+// Empty: none.
+absl::StatusOr<std::string> ParsePushSocket(const std::string& text, const std::string& data_dir) {
+  if (text == "off") return std::string();
+  const std::string path = text.empty() ? data_dir + "/push.sock" : text;
+  // The path of the data folder is nobody's mistake: the agent runs, and says that there is no socket.
+  if (!text.empty()) RETURN_IF_ERROR(CheckSocketPath(path));
+  return path;
+}
+
 struct MaskLine {
   int number = 0;
   std::string expression;
@@ -159,6 +183,16 @@ absl::StatusOr<HubAddress> FinalizeHub(const RawRunConfig& raw) {
   return hub;
 }
 
+absl::StatusOr<std::string> ParseHostRoot(const std::string& text) {
+  if (!text.starts_with('/')) {
+    return BadConfig("BAD_HOST_ROOT",
+                     fmt::format("--host-root \"{}\" is not an absolute path; give the folder at which the host's / is "
+                                 "mounted, for example /host",
+                                 text));
+  }
+  return text.substr(0, text.find_last_not_of('/') + 1);
+}
+
 absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
   RunConfig config;
   ASSIGN_OR_RETURN(config.hub, FinalizeHub(raw));
@@ -174,6 +208,7 @@ absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
     return BadConfig("BAD_DOCKER_SOCKET", "--docker-socket is empty; give the path of the engine's socket");
   }
   ASSIGN_OR_RETURN(config.journal_bytes, ParseJournalBytes(raw.journal_bytes));
+  ASSIGN_OR_RETURN(config.host_root, ParseHostRoot(raw.host_root));
   ASSIGN_OR_RETURN(config.container_logs, ParseContainerLogs(raw.container_logs));
   if (!raw.mask_file.empty()) {
     ASSIGN_OR_RETURN(config.mask_expressions, ReadMaskFile(raw.mask_file));
@@ -182,6 +217,8 @@ absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
   config.secret_file = raw.target_secret_file;
   config.data_dir = raw.data_dir;
   config.docker_socket = raw.docker_socket;
+  ASSIGN_OR_RETURN(config.push_socket, ParsePushSocket(raw.push_socket, raw.data_dir));
+  ASSIGN_OR_RETURN(config.push_socket_mode, ParseSocketMode(raw.push_socket_mode));
   return config;
 }
 

@@ -3,6 +3,8 @@
 #ifndef MUSTER_AGENT_CONFIG_H_
 #define MUSTER_AGENT_CONFIG_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -20,10 +22,14 @@ struct RawRunConfig {
   std::string data_dir;
   std::string runtime = "auto";
   std::string docker_socket = "/var/run/docker.sock";
+  std::string host_root = "/";
   std::string ca_file;
   std::string journal_bytes = "256MiB";
   std::string container_logs = "on";
   std::string mask_file;
+  // Empty: push.sock in the data folder.
+  std::string push_socket;
+  std::string push_socket_mode = "0660";
   bool insecure = false;
   bool verbose = false;
 };
@@ -44,17 +50,24 @@ struct RunConfig {
   std::string data_dir;
   Runtime runtime = Runtime::kAuto;
   std::string docker_socket;
+  // What stands in front of the host's paths: "" is this machine, else without a slash at the end.
+  std::string host_root;
   std::int64_t journal_bytes = 0;
   // False: forbidden on this host, whatever the hub says.
   bool container_logs = true;
   // The host's own, of --mask-file: Masker::Create takes them.
   std::vector<std::string> mask_expressions;
+  // Empty: jobs cannot push on this host.
+  std::string push_socket;
+  mode_t push_socket_mode = 0660;
 };
 
 // Reads the secret, the CA and the mask file. Every error is one sentence that says what to do.
 absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw);
 // The part that says where the hub is.
 absl::StatusOr<HubAddress> FinalizeHub(const RawRunConfig& raw);
+// The form that RunConfig has.
+absl::StatusOr<std::string> ParseHostRoot(const std::string& text);
 // The expressions in a mask file, one a line; empty lines and those that begin with # are skipped. An error names the
 // file and the line.
 absl::StatusOr<std::vector<std::string>> ReadMaskFile(const std::string& path);

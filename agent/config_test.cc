@@ -61,6 +61,39 @@ TEST_F(ConfigTest, ContainerLogsAreOnUnlessTheHostForbidsThem) {
   EXPECT_FALSE(Finalize(raw_)->container_logs);
 }
 
+TEST_F(ConfigTest, TheSocketOfJobsIsInTheDataFolderUnlessSaidOtherwise) {
+  EXPECT_EQ(Finalize(raw_)->push_socket, raw_.data_dir + "/push.sock");
+  EXPECT_EQ(Finalize(raw_)->push_socket_mode, 0660u);
+  raw_.push_socket = "/run/muster-agent/push.sock";
+  raw_.push_socket_mode = "666";
+  EXPECT_EQ(Finalize(raw_)->push_socket, "/run/muster-agent/push.sock");
+  EXPECT_EQ(Finalize(raw_)->push_socket_mode, 0666u);
+  raw_.push_socket = "off";
+  EXPECT_EQ(Finalize(raw_)->push_socket, "");
+  raw_.push_socket = "/" + std::string(107, 'x');
+  EXPECT_EQ(ReasonOf(Finalize(raw_).status()), "BAD_PUSH_SOCKET");
+}
+
+TEST_F(ConfigTest, ASocketThatNobodyCanWriteToIsNoMode) {
+  for (const char* mode : {"", "rw", "0", "0060", "1660", "888", "0660 ", "-600"}) {
+    raw_.push_socket_mode = mode;
+    EXPECT_EQ(ReasonOf(Finalize(raw_).status()), "BAD_PUSH_SOCKET_MODE") << mode;
+  }
+}
+
+TEST_F(ConfigTest, HostRootStandsInFrontOfTheHostsPaths) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"/", ""}, {"//", ""}, {"/host", "/host"}, {"/host/", "/host"}, {"/a/b//", "/a/b"}};
+  for (const auto& [text, root] : cases) {
+    raw_.host_root = text;
+    EXPECT_EQ(Finalize(raw_)->host_root, root) << text;
+  }
+  for (const char* text : {"", "host", "./host"}) {
+    raw_.host_root = text;
+    EXPECT_EQ(ReasonOf(Finalize(raw_).status()), "BAD_HOST_ROOT") << text;
+  }
+}
+
 TEST_F(ConfigTest, ReadsOneMaskExpressionALine) {
   EXPECT_TRUE(Finalize(raw_)->mask_expressions.empty());
   raw_.mask_file = dir_.path() + "/masks";

@@ -11,7 +11,10 @@
 #include "agent/docker/docker_observer.h"
 #include "agent/host/data_dir.h"
 #include "agent/host/secret_file.h"
+#include "agent/jobs/push_command.h"
+#include "agent/jobs/unix_socket.h"
 #include "agent/link/grpc_dialer.h"
+#include "common/files.h"
 #include "common/mutex.h"
 #include "common/status.h"
 #include "common/text.h"
@@ -21,6 +24,9 @@ namespace {
 
 // A connection attempt ends after 10 s; a hub that is there answers at once.
 constexpr absl::Duration kHubPatience = absl::Seconds(15);
+// Numbers of thousands of interrupts.
+constexpr std::size_t kMaxStatBytes = 4 * 1024 * 1024;
+constexpr absl::Duration kSocketPatience = absl::Seconds(2);
 
 // The end of a stream on which nothing was said.
 class SilentCaller : public LinkEvents {
@@ -93,6 +99,33 @@ Finding ExamineDataDir(const std::string& path) {
   return {"data-dir", false, fmt::format("an agent runs and is not connected: {}", session.last_error)};
 }
 
+Finding ExamineHost(const std::string& root) {
+  const absl::StatusOr<std::string> stat = ReadFile(root + "/proc/stat", kMaxStatBytes);
+  if (stat.ok() && stat->starts_with("cpu")) return {"host", true, fmt::format("{}/proc can be read", root)};
+  return {"host", false,
+          fmt::format("{}/proc cannot be read{}{}; give --host-root the folder at which the host's / is mounted "
+                      "(docker run -v /:/host:ro,rslave, then --host-root /host)",
+                      root, stat.ok() ? "" : ": ", stat.ok() ? "" : MessageOf(stat.status()))};
+}
+
+Finding ExaminePushSocket(const RawRunConfig& raw) {
+  const absl::StatusOr<ObservedState> observed = ObserveState(raw.data_dir);
+  const bool runs = !raw.data_dir.empty() && observed.ok() && observed->agent_running;
+  // The agent that runs knows best: its service may have named another.
+  std::string path = raw.push_socket;
+  if (path.empty()) path = runs ? observed->state.jobs.socket : raw.data_dir + "/push.sock";
+  if (path == "off" || path.empty()) return {"push-socket", true, "off: jobs cannot push on this host"};
+  if (const absl::Status fits = CheckSocketPath(path); !fits.ok()) return {"push-socket", false, MessageOf(fits)};
+  if (const absl::Status connected = ConnectUnix(path).status(); !connected.ok()) {
+    if (runs || absl::IsPermissionDenied(connected)) return {"push-socket", false, MessageOf(connected)};
+    return {"push-socket", true, fmt::format("no agent listens at {} now", path)};
+  }
+  const absl::StatusOr<std::string> answer = SendPush({path}, "ping\n", kSocketPatience);
+  if (!answer.ok()) return {"push-socket", false, MessageOf(answer.status())};
+  if (!answer->starts_with("ok ")) return {"push-socket", false, fmt::format("{} answers \"{}\"", path, *answer)};
+  return {"push-socket", true, fmt::format("jobs may push to {}", path)};
+}
+
 Finding ExamineMaskFile(const std::string& path) {
   const absl::StatusOr<std::vector<std::string>> expressions = ReadMaskFile(path);
   if (!expressions.ok()) return {"mask-file", false, MessageOf(expressions.status())};
@@ -103,10 +136,12 @@ Finding ExamineMaskFile(const std::string& path) {
 
 absl::StatusOr<std::vector<Finding>> Examine(const RawRunConfig& raw) {
   ASSIGN_OR_RETURN(const HubAddress hub, FinalizeHub(raw));
-  std::vector<Finding> findings = {ExamineHub(hub)};
+  ASSIGN_OR_RETURN(const std::string host_root, ParseHostRoot(raw.host_root));
+  std::vector<Finding> findings = {ExamineHub(hub), ExamineHost(host_root)};
   if (raw.runtime != "none") findings.push_back(ExamineDocker(raw));
   if (!raw.target_secret_file.empty()) findings.push_back(ExamineSecretFile(raw.target_secret_file));
   if (!raw.data_dir.empty()) findings.push_back(ExamineDataDir(raw.data_dir));
+  if (!raw.data_dir.empty() || !raw.push_socket.empty()) findings.push_back(ExaminePushSocket(raw));
   if (!raw.mask_file.empty()) findings.push_back(ExamineMaskFile(raw.mask_file));
   return findings;
 }

@@ -12,7 +12,7 @@
 namespace muster::agent {
 
 struct Finding {
-  // "hub", "docker", "secret-file", "data-dir", "mask-file"
+  // "hub", "host", "docker", "secret-file", "data-dir", "push-socket", "mask-file"
   std::string subject;
   bool good = false;
   // What was found, and what to do when it is not good.

@@ -13,6 +13,9 @@
 
 namespace muster::agent {
 
+// Of one report: what a frame of 1 MiB leaves beside the largest snapshot.
+inline constexpr std::size_t kMaxHostReportBytes = 112 * 1024;
+
 // Takes the newest sample of the host (docs/host-metrics.md). Thread-safe; returns at once.
 class HostReportSink {
  public:

@@ -19,8 +19,8 @@ constexpr char kPlainCharacters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq
 
 constexpr int kMaxDays = 36'500;
 // More pages than SQLite can count is an error; this is far below.
-constexpr std::int64_t kMinLogBytes = std::int64_t{64} << 20;
-constexpr std::int64_t kMaxLogBytes = std::int64_t{8} << 40;
+constexpr std::int64_t kMinStoreBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kMaxStoreBytes = std::int64_t{8} << 40;
 
 absl::Status BadFlag(std::string_view message) {
   return MakeError(absl::StatusCode::kInvalidArgument, "BAD_CONFIGURATION", message);
@@ -51,10 +51,12 @@ absl::StatusOr<absl::Duration> ReadDays(std::string_view flag, int days) {
   return BadFlag(fmt::format("{} {} is not a number of days from 1 to {}", flag, days, kMaxDays));
 }
 
-absl::StatusOr<std::int64_t> ReadLogBytes(const std::string& text) {
+// `example` is the default.
+absl::StatusOr<std::int64_t> ReadBytes(std::string_view flag, const std::string& text, std::string_view example) {
   const std::optional<std::int64_t> bytes = ParseByteSize(text);
-  if (bytes && *bytes >= kMinLogBytes && *bytes <= kMaxLogBytes) return *bytes;
-  return BadFlag(fmt::format("--log-bytes \"{}\" is not a size from 64MiB to 8192GiB; write for example 10GiB", text));
+  if (bytes && *bytes >= kMinStoreBytes && *bytes <= kMaxStoreBytes) return *bytes;
+  return BadFlag(
+      fmt::format("{} \"{}\" is not a size from 64MiB to 8192GiB; write for example {}", flag, text, example));
 }
 
 }  // namespace
@@ -95,7 +97,15 @@ absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, cons
   config.agent_binary = raw.agent_binary;
   ASSIGN_OR_RETURN(config.history, ReadDays("--history-days", raw.history_days));
   ASSIGN_OR_RETURN(config.log_age, ReadDays("--log-days", raw.log_days));
-  ASSIGN_OR_RETURN(config.log_bytes, ReadLogBytes(raw.log_bytes));
+  ASSIGN_OR_RETURN(config.log_bytes, ReadBytes("--log-bytes", raw.log_bytes, "10GiB"));
+  ASSIGN_OR_RETURN(config.metric_raw_age, ReadDays("--metric-raw-days", raw.metric_raw_days));
+  ASSIGN_OR_RETURN(config.metric_age, ReadDays("--metric-days", raw.metric_days));
+  ASSIGN_OR_RETURN(config.metric_bytes, ReadBytes("--metric-bytes", raw.metric_bytes, "4GiB"));
+  RETURN_IF_ERROR(CheckJobPrefix(raw.job_prefix));
+  if (raw.job_series < 1 || raw.job_series > kMaxJobSeries) {
+    return BadFlag(fmt::format("--job-series {} is not from 1 to {}", raw.job_series, kMaxJobSeries));
+  }
+  config.jobs = {.prefix = raw.job_prefix, .max_series = raw.job_series};
   config.insecure = raw.insecure;
   ASSIGN_OR_RETURN(config.metrics, ReadMetricsConfig(getenv));
   return config;

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/address.h"
+#include "hub/jobs/job_registry.h"
 #include "hub/metrics/metrics_endpoint.h"
 
 namespace muster::hub {
@@ -28,6 +29,11 @@ struct RawConfig {
   int history_days = 400;
   int log_days = 30;
   std::string log_bytes = "10GiB";
+  int metric_raw_days = 7;
+  int metric_days = 400;
+  std::string metric_bytes = "4GiB";
+  std::string job_prefix;
+  int job_series = kMaxJobSeries;
   bool insecure = false;
 };
 
@@ -48,6 +54,11 @@ struct Config {
   // Log lines that arrived earlier are forgotten, and the oldest ones beyond so many stored bytes.
   absl::Duration log_age;
   std::int64_t log_bytes = 0;
+  // Samples of hosts as they came, and by 5 minutes; the oldest beyond so many stored bytes.
+  absl::Duration metric_raw_age;
+  absl::Duration metric_age;
+  std::int64_t metric_bytes = 0;
+  JobRegistry::Options jobs;
   bool insecure = false;
   MetricsConfig metrics;
 };

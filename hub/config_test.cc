@@ -39,6 +39,9 @@ TEST(Finalize, DefaultsAreWhatADefaultHubNeeds) {
   EXPECT_EQ(config->history, absl::Hours(24 * 400));
   EXPECT_EQ(config->log_age, absl::Hours(24 * 30));
   EXPECT_EQ(config->log_bytes, std::int64_t{10} << 30);
+  EXPECT_EQ(config->metric_raw_age, absl::Hours(24 * 7));
+  EXPECT_EQ(config->metric_age, absl::Hours(24 * 400));
+  EXPECT_EQ(config->metric_bytes, std::int64_t{4} << 30);
 }
 
 TEST(Finalize, DerivesPublicAddresses) {
@@ -91,9 +94,16 @@ TEST(Finalize, EveryBadFlagIsNamed) {
       {[](RawConfig& raw) { raw.history_days = 100'000; }, "--history-days"},
       {[](RawConfig& raw) { raw.log_days = 0; }, "--log-days"},
       {[](RawConfig& raw) { raw.log_days = 100'000; }, "--log-days"},
+      {[](RawConfig& raw) { raw.job_prefix = "distr_"; }, "--job-prefix"},
+      {[](RawConfig& raw) { raw.job_prefix = "9"; }, "--job-prefix"},
+      {[](RawConfig& raw) { raw.job_series = 0; }, "--job-series"},
+      {[](RawConfig& raw) { raw.job_series = 1001; }, "--job-series"},
       {[](RawConfig& raw) { raw.log_bytes = "63MiB"; }, "--log-bytes"},
       {[](RawConfig& raw) { raw.log_bytes = "10 GB"; }, "--log-bytes"},
       {[](RawConfig& raw) { raw.log_bytes = "8193GiB"; }, "--log-bytes"},
+      {[](RawConfig& raw) { raw.metric_raw_days = 0; }, "--metric-raw-days"},
+      {[](RawConfig& raw) { raw.metric_days = 0; }, "--metric-days"},
+      {[](RawConfig& raw) { raw.metric_bytes = "1MiB"; }, "--metric-bytes"},
       {[](RawConfig& raw) { raw.tls_cert = "/x.pem"; }, "--tls-key"},
       {[](RawConfig& raw) { raw.tls_key = "/x.key"; }, "--tls-cert"},
       {[](RawConfig& raw) {

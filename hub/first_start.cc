@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/status.h"
+#include "hub/jobs/job_writes.h"
 #include "hub/store/reads.h"
 #include "hub/store/writes.h"
 
@@ -66,6 +67,7 @@ absl::StatusOr<Memory> LoadMemory(Store& store, const std::string& organization,
   }
   RETURN_IF_ERROR(store.Read([&](sqlite::Database& database) -> absl::Status {
     ASSIGN_OR_RETURN(memory.targets, LoadTargets(database, started - kRememberDeleted));
+    ASSIGN_OR_RETURN(memory.jobs, LoadJobs(database));
     return absl::OkStatus();
   }));
   return memory;

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/clock.h"
+#include "hub/jobs/job_records.h"
 #include "hub/store/records.h"
 #include "hub/store/store.h"
 
@@ -19,6 +20,7 @@ struct Memory {
   std::string organization;
   std::vector<StoredToken> tokens;
   std::vector<StoredTarget> targets;
+  std::vector<StoredJobGroup> jobs;
 };
 
 // At the first start makes the organization and the admin token, whose clear text goes to `token_file` (0600). Notes

@@ -30,11 +30,14 @@
 #include "hub/http/server.h"
 #include "hub/http/service_pages.h"
 #include "hub/http/worker_pool.h"
+#include "hub/jobs/job_registry.h"
+#include "hub/jobs/job_writes.h"
 #include "hub/logs/log_scanner.h"
 #include "hub/logs/logs.h"
 #include "hub/metrics/fleet_families.h"
 #include "hub/metrics/hub_metrics.h"
 #include "hub/metrics/metrics_endpoint.h"
+#include "hub/samples/samples.h"
 #include "hub/session/grpc_agent_service.h"
 #include "hub/session/session_registry.h"
 #include "hub/store/history_recorder.h"
@@ -54,6 +57,8 @@ constexpr absl::Duration kSecond = absl::Seconds(1);
 // How exactly a killed hub knows afterwards until when it lived.
 constexpr absl::Duration kRunTouch = absl::Seconds(5);
 constexpr absl::Duration kRetentionPass = absl::Hours(1);
+// A look at the groups of 10,000 targets takes some milliseconds.
+constexpr absl::Duration kEndedJobsPass = absl::Seconds(10);
 // Short reads of SQLite on two cores.
 constexpr int kWorkers = 4;
 // Descriptors for the database, the HTTP side (1,024 connections) and the process itself.
@@ -83,6 +88,7 @@ class RunningHub : public Hub {
     RETURN_IF_ERROR(OpenTls());
     RETURN_IF_ERROR(OpenStore());
     RETURN_IF_ERROR(OpenLogs());
+    RETURN_IF_ERROR(OpenSamples());
     MakeParts();
     RETURN_IF_ERROR(StartHttp());
     RETURN_IF_ERROR(StartMetrics());
@@ -102,6 +108,7 @@ class RunningHub : public Hub {
   absl::Status OpenTls();
   absl::Status OpenStore();
   absl::Status OpenLogs();
+  absl::Status OpenSamples();
   // Of the hub's own certificate; empty when a public authority's is used.
   std::string Pin() const;
   void MakeParts();
@@ -109,8 +116,11 @@ class RunningHub : public Hub {
   absl::Status StartMetrics();
   absl::Status StartGrpc();
   void StartTicker();
+  // Jobs whose time to live has passed.
+  void NoteEndedJobs();
   absl::Status Ready() const;
   HubGauges Gauges() const;
+  std::optional<JobRegistry::Place> PlaceOf(const std::string& target_id) const;
   // Waits for a reading connection.
   void CountStoredRows();
 
@@ -152,11 +162,13 @@ class RunningHub : public Hub {
   std::optional<DataDirLock> lock_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Logs> logs_;
+  std::unique_ptr<Samples> samples_;
   std::optional<ServerTls> tls_;
   Memory memory_;
   std::unique_ptr<HistoryRecorder> history_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<Fleet> fleet_;
+  std::unique_ptr<JobRegistry> jobs_;
   std::unique_ptr<TargetAdmin> admin_;
   std::unique_ptr<TokenStore> tokens_;
   SessionCounters session_counters_;
@@ -218,6 +230,22 @@ absl::Status RunningHub::OpenLogs() {
   return absl::OkStatus();
 }
 
+absl::Status RunningHub::OpenSamples() {
+  ASSIGN_OR_RETURN(samples_,
+                   Samples::Open({.data_dir = config_.data_dir,
+                                  .hub = store_.get(),
+                                  .retention = {.keep_raw = config_.metric_raw_age,
+                                                .keep = config_.metric_age,
+                                                .max_bytes = config_.metric_bytes,
+                                                .keep_deleted = config_.history},
+                                  .clock = clock_,
+                                  .volume = VolumeOf(config_.data_dir),
+                                  .observer = {.pruned = [this](std::string_view reason, std::int64_t values) {
+                                    metrics_.MetricValuesPruned(reason, values);
+                                  }}}));
+  return absl::OkStatus();
+}
+
 absl::Status RunningHub::OpenTls() {
   if (config_.insecure) {
     log::Warning("--insecure: secrets and tokens travel in clear; use it on one machine or behind a TLS proxy only");
@@ -242,6 +270,8 @@ void RunningHub::MakeParts() {
   // It hears from the moment at which history says that the hub runs.
   fleet_ = std::make_unique<Fleet>(memory_.organization, std::move(memory_.targets), history_.get(),
                                    Moment{.monotonic = clock_->Monotonic(), .wall = started_});
+  jobs_ = std::make_unique<JobRegistry>(config_.jobs, [this](const std::string& id) { return PlaceOf(id); });
+  jobs_->Load(std::move(memory_.jobs), clock_->Read());
   admin_ = std::make_unique<TargetAdmin>(store_.get(), fleet_.get(), clock_);
   tokens_ = std::make_unique<TokenStore>(store_.get(), clock_, std::move(memory_.tokens));
   session_counters_ = {
@@ -252,12 +282,14 @@ void RunningHub::MakeParts() {
       .frame_refused = [this](std::string_view reason) { metrics_.FrameRefused(reason); },
       .records_applied = [this](std::int64_t records) { metrics_.RecordsApplied(records); },
       .batch_refused = [this](std::string_view reason) { metrics_.BatchRefused(reason); },
+      .samples_stored = [this](std::int64_t samples) { metrics_.SamplesStored(samples); },
   };
   log_scanner_ = std::make_unique<LogScanner>(logs_->store(), clock_);
   scans_ = std::make_unique<WorkerPool>(kScanThreads, kMaxWaitingScans);
   session_deps_ = {.fleet = fleet_.get(),
                    .writer = &store_->writer(),
                    .logs = logs_->store(),
+                   .jobs = jobs_.get(),
                    .clock = clock_,
                    .counters = &session_counters_,
                    .hub_epoch = memory_.hub_epoch};
@@ -280,6 +312,13 @@ void RunningHub::MakeParts() {
       .log_observer = {.scanned = [this](std::string_view end, absl::Duration took,
                                          std::int64_t bytes) { metrics_.LogScanned(end, took, bytes); },
                        .tails = [this](std::size_t open) { metrics_.LogTails(open); }},
+      .samples = samples_->store(),
+      .host_present = [this](std::string_view id) -> std::optional<StoredSample> {
+        const auto host = fleet_->HostOf(id);
+        if (!host) return std::nullopt;
+        return StoredSample{.time = host->taken, .sample = host->report.sample()};
+      },
+      .jobs = [this] { return jobs_->List(clock_->Read()); },
   });
   logs_->store()->SetListener([this] { handlers_->LogsStored(); });
   agent_binary_ =
@@ -334,9 +373,11 @@ absl::Status RunningHub::StartMetrics() {
                      .fleet = [this](bool with_hosts) { return fleet_->Expose(clock_->Now(), with_hosts); },
                      .add_logs = [this](ExposedFleet* fleet) { AddLogCounts(logs_->store()->counts(), fleet); },
                      .hub = [this] { return Gauges(); },
-                     .version = [this] { return fleet_->version(); },
+                     .version = [this] { return fleet_->version() + jobs_->version(); },
                      .targets = [this] { return fleet_->TargetNames(); },
                      .host = [this](std::string_view id_or_name) { return fleet_->PresentHost(id_or_name); },
+                     .parts = {{.group = PageGroup::kJobs,
+                                .write = [this](PageWriter& page) { jobs_->Write(clock_->Read(), page); }}},
                      .hub_token_allows =
                          [this](std::string_view token) {
                            const auto caller = tokens_->Authenticate(token);
@@ -377,15 +418,38 @@ void RunningHub::StartTicker() {
     // Late when the workers are all busy; the next second brings another look.
     ticker_.Add(kSecond, [this] { static_cast<void>(workers_->TrySubmit([this] { CountStoredRows(); })); });
   }
+  ticker_.Add(kEndedJobsPass, [this] { NoteEndedJobs(); });
   ticker_.Add(kRetentionPass, [this] { retention_->Start(clock_->Now()); });
   retention_->Start(clock_->Now());
   ticker_.Start();
   logs_->Start();
+  samples_->Start();
+}
+
+void RunningHub::NoteEndedJobs() {
+  std::vector<EndedJobGroup> ended = jobs_->TakeEnded(clock_->Monotonic());
+  if (ended.empty()) return;
+  store_->writer().Submit(
+      [ended = std::move(ended)](sqlite::Database& database) { return MarkJobsEnded(database, ended); },
+      [](const absl::Status& marked) {
+        if (!marked.ok()) log::Warning("it could not be noted which jobs have ended: {}", MessageOf(marked));
+      });
 }
 
 absl::Status RunningHub::Ready() const {
   if (!serving_) return MakeError(absl::StatusCode::kUnavailable, "NOT_READY", "the hub is starting or stopping");
   return store_->writer().Fault();
+}
+
+std::optional<JobRegistry::Place> RunningHub::PlaceOf(const std::string& target_id) const {
+  std::optional<Fleet::TargetName> target = fleet_->NameOf(target_id);
+  if (!target) return std::nullopt;
+  return JobRegistry::Place{
+      .labels = fmt::format("{},{},{},{}", Label("organization", fleet_->organization()),
+                            Label("customerorganization", target->customer), Label("deploymenttarget", target->name),
+                            Label("deploymenttargetid", target_id)),
+      .name = std::move(target->name),
+      .customer = std::move(target->customer)};
 }
 
 void RunningHub::CountStoredRows() {
@@ -408,6 +472,7 @@ HubGauges RunningHub::Gauges() const {
   gauges.store_bytes = store_->SizeBytes();
   gauges.store_writable = store_->writer().Fault().ok();
   gauges.logs = logs_->gauges();
+  gauges.samples = samples_->gauges();
   gauges.http_connections_open = static_cast<std::int64_t>(http.connections_open);
   gauges.http_connections_refused_total = http.connections_refused_total;
   gauges.http_requests_refused_total = http.requests_refused_total;
@@ -432,6 +497,7 @@ void RunningHub::Stop() {
     logs_->store()->SetListener(nullptr);
     logs_->Stop();
   }
+  if (samples_ != nullptr) samples_->Stop();
   if (history_ == nullptr) return;
   history_->Drain();
   const absl::Status ended =

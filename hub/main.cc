@@ -72,6 +72,20 @@ void AddServeOptions(CLI::App& serve, muster::hub::RawConfig& raw) {
   serve.add_option("--log-bytes", raw.log_bytes, "Most that log lines take on disk, compressed; from 64MiB")
       ->capture_default_str()
       ->envname("LOG_BYTES");
+  serve.add_option("--metric-raw-days", raw.metric_raw_days, "Days for which samples of hosts are kept as they came")
+      ->capture_default_str()
+      ->envname("METRIC_RAW_DAYS");
+  serve.add_option("--metric-days", raw.metric_days, "Days for which they are kept by 5 minutes")
+      ->capture_default_str()
+      ->envname("METRIC_DAYS");
+  serve.add_option("--metric-bytes", raw.metric_bytes, "Most that both take on disk; from 64MiB")
+      ->capture_default_str()
+      ->envname("METRIC_BYTES");
+  serve.add_option("--job-prefix", raw.job_prefix, "In front of the names of all metrics that jobs push")
+      ->envname("JOB_PREFIX");
+  serve.add_option("--job-series", raw.job_series, "Series of one target's jobs that are shown at /metrics")
+      ->capture_default_str()
+      ->envname("JOB_SERIES");
   serve.add_flag("--insecure", raw.insecure, "No TLS: one machine or behind a proxy only");
 }
 

@@ -24,6 +24,28 @@ constexpr std::size_t kFieldOverheadBytes = 8;
 
 bool IsUp(ContainerState state) { return state == ContainerState::kRunning || state == ContainerState::kPaused; }
 
+const char* StateName(ContainerState state) {
+  switch (state) {
+    case ContainerState::kCreated:
+      return "created";
+    case ContainerState::kRunning:
+      return "running";
+    case ContainerState::kPaused:
+      return "paused";
+    case ContainerState::kRestarting:
+      return "restarting";
+    case ContainerState::kRemoving:
+      return "removing";
+    case ContainerState::kExited:
+      return "exited";
+    case ContainerState::kDead:
+      return "dead";
+    case ContainerState::kUnknown:
+      break;
+  }
+  return "other";
+}
+
 std::string_view HealthWord(const Container& container) {
   if (!IsUp(container.state)) return "";
   switch (container.health) {
@@ -227,6 +249,15 @@ std::vector<LogContainer> DeploymentBook::LogContainers(const Present& present, 
                    .is_running = IsUp(container.state)});
   }
   return all;
+}
+
+ContainerCensus DeploymentBook::Census() const {
+  ContainerCensus census;
+  for (const auto& [id, tracked] : containers_) {
+    ++census.states[StateName(tracked.container.state)];
+    census.restarts += tracked.container.restart_count;
+  }
+  return census;
 }
 
 void DeploymentBook::Judge(const Members& members, Moment now, Memory& memory) const {

@@ -46,6 +46,7 @@ class DeploymentBook {
   // All containers, running or not, of the deployments in the picture that Look just made; those that were never
   // inspected are left out, because how to read their logs is not known.
   std::vector<LogContainer> LogContainers(const Present& present, Moment now) const;
+  ContainerCensus Census() const;
 
  private:
   struct Tracked {

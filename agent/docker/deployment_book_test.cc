@@ -402,5 +402,24 @@ TEST_F(DeploymentBookTest, ReplacedTaskOfASwarmServiceIsStillNamedForItsLogs) {
   EXPECT_EQ(all[0].deployment_key, all[1].deployment_key);
 }
 
+TEST_F(DeploymentBookTest, CensusCountsAllContainersWhateverTheyBelongTo) {
+  EXPECT_EQ(book_.Census(), ContainerCensus());
+  Container oneoff = Make("a1");
+  oneoff.labels.compose_project = "shop";
+  oneoff.labels.compose_oneoff = true;
+  oneoff.restart_count = 2;
+  Put(oneoff);
+  Container unknown = Make("a2");
+  unknown.state = ContainerState::kUnknown;
+  Put(unknown);
+  Container dead = Make("a3");
+  dead.state = ContainerState::kDead;
+  dead.restart_count = 3;
+  Put(dead);
+  EXPECT_EQ(book_.Census(), (ContainerCensus{.states = {{"dead", 1}, {"other", 1}, {"running", 1}}, .restarts = 5}));
+  book_.Remove("a3");
+  EXPECT_EQ(book_.Census(), (ContainerCensus{.states = {{"other", 1}, {"running", 1}}, .restarts = 2}));
+}
+
 }  // namespace
 }  // namespace muster::agent

@@ -45,6 +45,12 @@ absl::StatusOr<Container> EngineClient::Inspect(std::string_view id) {
   return DecodeInspect(*body);
 }
 
+absl::StatusOr<ContainerStats> EngineClient::Stats(std::string_view id) {
+  ASSIGN_OR_RETURN(const std::string body, Get(fmt::format("/containers/{}/stats?stream=false&one-shot=true", id),
+                                               deadlines_.stats, kMaxStatsBytes));
+  return DecodeStats(body);
+}
+
 absl::StatusOr<std::unique_ptr<HttpStream>> EngineClient::OpenEvents() {
   auto stream = http_->OpenStream({.target = std::string(kEventsTarget), .deadline = deadlines_.open_stream});
   if (!stream.ok()) return Annotate(stream.status(), "GET /events");

@@ -1,6 +1,7 @@
 // The calls to the Docker Engine API that the agent makes, all of them GET: /_ping, /version, /containers/json,
-// /containers/{id}/json, /events. Paths carry no API version: every engine answers those with its own newest, and the
-// fields read here are the same from 1.24 (Docker 1.12) on. Used by the observer's thread and by the probe.
+// /containers/{id}/json, /containers/{id}/stats, /events. Paths carry no API version: every engine answers those with
+// its own newest, and the fields read here are the same from 1.24 (Docker 1.12) on. Used by the observer's thread, by
+// that of metrics, and by the probe.
 #ifndef MUSTER_AGENT_DOCKER_ENGINE_CLIENT_H_
 #define MUSTER_AGENT_DOCKER_ENGINE_CLIENT_H_
 
@@ -21,6 +22,8 @@ inline constexpr std::size_t kMaxListBytes = 8 * 1024 * 1024;
 inline constexpr std::size_t kMaxInspectBytes = 1024 * 1024;
 // An event carries all labels of its container.
 inline constexpr std::size_t kMaxEventLineBytes = 1024 * 1024;
+// Some 3 KiB, and 200 bytes for each processor and network of the container.
+inline constexpr std::size_t kMaxStatsBytes = 256 * 1024;
 inline constexpr std::size_t kMaxSmallAnswerBytes = 64 * 1024;
 
 // The reason code of "the engine does not know this container".
@@ -32,6 +35,7 @@ class EngineClient {
     absl::Duration list = absl::Seconds(10);
     // One stuck container must not hold up the others for long.
     absl::Duration inspect = absl::Seconds(3);
+    absl::Duration stats = absl::Seconds(2);
     absl::Duration small = absl::Seconds(5);
     absl::Duration open_stream = absl::Seconds(10);
   };
@@ -42,6 +46,8 @@ class EngineClient {
   absl::StatusOr<EngineVersion> Version();
   absl::StatusOr<ContainerList> List();
   absl::StatusOr<Container> Inspect(std::string_view id);
+  // Engines before API 1.41 take a second for it.
+  absl::StatusOr<ContainerStats> Stats(std::string_view id);
   absl::StatusOr<std::unique_ptr<HttpStream>> OpenEvents();
 
  private:

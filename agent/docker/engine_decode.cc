@@ -83,6 +83,8 @@ std::int64_t Integer(const json& value) {
   return value.is_number_integer() ? value.get<std::int64_t>() : 0;
 }
 
+std::int64_t Count(const json& value) { return std::max<std::int64_t>(0, Integer(value)); }
+
 int Int(const json& value) {
   return static_cast<int>(
       std::clamp<std::int64_t>(Integer(value), std::numeric_limits<int>::min(), std::numeric_limits<int>::max()));
@@ -317,9 +319,30 @@ absl::StatusOr<Container> DecodeInspect(std::string_view body) {
   container.auto_remove = Flag(At(At(inspect, "HostConfig"), "AutoRemove"));
   container.has_tty = Flag(At(config, "Tty"));
   container.log_driver = Text(At(At(At(inspect, "HostConfig"), "LogConfig"), "Type"), kMaxNameBytes);
-  container.restart_count = std::max<std::int64_t>(0, Integer(At(inspect, "RestartCount")));
+  container.restart_count = Count(At(inspect, "RestartCount"));
   container.config_hash = ConfigHash(inspect, id);
   return container;
+}
+
+absl::StatusOr<ContainerStats> DecodeStats(std::string_view body) {
+  ASSIGN_OR_RETURN(const json parsed, Parse(body, "statistics"));
+  const json& cpu = At(At(parsed, "cpu_stats"), "cpu_usage");
+  const json& memory = At(parsed, "memory_stats");
+  // An engine tells zeros of a container that has just ended, and leaves the members out on some kernels.
+  if (!At(cpu, "total_usage").is_number_integer() || !At(memory, "usage").is_number_integer()) {
+    return BadJson("statistics: no CPU or memory usage");
+  }
+  const json& details = At(memory, "stats");
+  // Of control groups of version 1; 2 has only the other.
+  const json& total_inactive = At(details, "total_inactive_file");
+  const std::int64_t cache = Count(total_inactive.is_null() ? At(details, "inactive_file") : total_inactive);
+  ContainerStats stats;
+  stats.cpu_seconds = static_cast<double>(Count(At(cpu, "total_usage"))) / 1e9;
+  stats.memory_bytes = Count(At(memory, "usage"));
+  // As `docker stats` does: a cache larger than everything is none.
+  if (cache < stats.memory_bytes) stats.memory_bytes -= cache;
+  stats.memory_limit_bytes = Count(At(memory, "limit"));
+  return stats;
 }
 
 absl::StatusOr<EngineEvent> DecodeEvent(std::string_view line) {

@@ -31,6 +31,8 @@ struct ContainerList {
 absl::StatusOr<ContainerList> DecodeList(std::string_view body);
 // GET /containers/{id}/json
 absl::StatusOr<Container> DecodeInspect(std::string_view body);
+// GET /containers/{id}/stats
+absl::StatusOr<ContainerStats> DecodeStats(std::string_view body);
 // One line of GET /events
 absl::StatusOr<EngineEvent> DecodeEvent(std::string_view line);
 // GET /version

@@ -42,6 +42,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const std::string& line : splitter.Feed(bytes)) {
     if (const auto event = DecodeEvent(line); event.ok()) book.OnEvent(*event, kNow);
   }
+  if (const auto stats = DecodeStats(bytes); stats.ok()) {
+    Require(stats->cpu_seconds >= 0 && stats->memory_bytes >= 0 && stats->memory_limit_bytes >= 0);
+  }
   if (const auto version = DecodeVersion(bytes); version.ok()) Require(IsValidUtf8(version->version));
   LookAt(book);
   return 0;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "agent/present.h"
 #include "common/status.h"
 #include "common/text.h"
@@ -223,6 +225,42 @@ TEST(DecodeEvent, RefusesWhatCannotBeUsed) {
   EXPECT_FALSE(DecodeEvent("[]").ok());
   EXPECT_FALSE(DecodeEvent(R"({"Type":"container","Action":"die","Actor":{"ID":"a/../b"}})").ok());
   EXPECT_FALSE(DecodeEvent(R"({"Type":"container","Action":"die"})").ok());
+}
+
+TEST(DecodeStats, ReadsUseAsDockerShowsIt) {
+  struct Case {
+    const char* body;
+    double cpu_seconds;
+    std::int64_t memory;
+    std::int64_t limit;
+  };
+  const Case cases[] = {
+      // Control groups of version 2, then 1.
+      {R"({"cpu_stats":{"cpu_usage":{"total_usage":2500000000}},"memory_stats":{"usage":5000,"limit":9000,"stats":{"inactive_file":1000}}})",
+       2.5, 4000, 9000},
+      {R"({"cpu_stats":{"cpu_usage":{"total_usage":1}},"memory_stats":{"usage":5000,"stats":{"inactive_file":1,"total_inactive_file":2000}}})",
+       1e-9, 3000, 0},
+      {R"({"cpu_stats":{"cpu_usage":{"total_usage":0}},"memory_stats":{"usage":5000,"stats":{"inactive_file":5001}}})",
+       0, 5000, 0},
+      {R"({"cpu_stats":{"cpu_usage":{"total_usage":-7}},"memory_stats":{"usage":-1,"limit":18446744073709551615}})", 0,
+       0, std::numeric_limits<std::int64_t>::max()},
+  };
+  for (const Case& one : cases) {
+    const auto stats = DecodeStats(one.body);
+    ASSERT_TRUE(stats.ok()) << one.body;
+    EXPECT_DOUBLE_EQ(stats->cpu_seconds, one.cpu_seconds) << one.body;
+    EXPECT_EQ(stats->memory_bytes, one.memory) << one.body;
+    EXPECT_EQ(stats->memory_limit_bytes, one.limit) << one.body;
+  }
+}
+
+// What engines answer for a container that has just ended.
+TEST(DecodeStats, RefusesWhatTellsNoUse) {
+  for (const char* body : {"", "[]", "{}", R"({"cpu_stats":{"cpu_usage":{"total_usage":5}},"memory_stats":{}})",
+                           R"({"memory_stats":{"usage":5}})",
+                           R"({"cpu_stats":{"cpu_usage":{"total_usage":"5"}},"memory_stats":{"usage":5}})"}) {
+    EXPECT_EQ(ReasonOf(DecodeStats(body).status()), "BAD_JSON") << body;
+  }
 }
 
 TEST(DecodeVersion, NamesTheEngine) {

@@ -73,6 +73,15 @@ struct EngineEvent {
   absl::Time time = absl::InfinitePast();
 };
 
+// What a running container uses.
+struct ContainerStats {
+  double cpu_seconds = 0;  // since its start
+  // Without the page cache that the kernel gives up first.
+  std::int64_t memory_bytes = 0;
+  // The host's memory where the container has none of its own; 0: not told.
+  std::int64_t memory_limit_bytes = 0;
+};
+
 struct EngineVersion {
   std::string name;     // "docker", "podman"
   std::string version;  // "20.10.24+dfsg1"

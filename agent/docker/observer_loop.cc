@@ -269,6 +269,10 @@ void ObserverLoop::PublishPicture(bool always) {
 // Apart from the picture: that one shows 200 containers of a deployment at most, and not all that counts here.
 void ObserverLoop::PublishContainers(const Present& present, Moment now, bool always) {
   if (container_sink_ == nullptr) return;
+  if (ContainerCensus census = book_.Census(); always || census != last_census_) {
+    last_census_ = std::move(census);
+    container_sink_->PublishCensus(last_census_);
+  }
   std::vector<LogContainer> containers = book_.LogContainers(present, now);
   if (!always && containers == last_containers_) return;
   last_containers_ = containers;
@@ -300,6 +304,8 @@ void ObserverLoop::Fail(const absl::Status& status) {
   if (!fault_since_.has_value()) fault_since_ = now.wall;
   if (message == fault_message_) return;
   log::Warning("{}", message);
+  last_census_.reset();
+  if (container_sink_ != nullptr) container_sink_->PublishCensus(last_census_);
   fault_message_ = message;
   Present present;
   present.fault.emplace();

@@ -128,6 +128,7 @@ class ObserverLoop {
   std::string fault_message_;
   std::optional<std::string> last_published_;
   std::vector<LogContainer> last_containers_;
+  std::optional<ContainerCensus> last_census_;
 };
 
 }  // namespace muster::agent

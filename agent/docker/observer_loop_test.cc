@@ -119,7 +119,9 @@ class RecordingSink : public PresentSink {
 class RecordingContainers : public ContainerSink {
  public:
   void Publish(std::vector<LogContainer> containers) override { published.push_back(std::move(containers)); }
+  void PublishCensus(const std::optional<ContainerCensus>& now) override { census = now; }
   std::vector<std::vector<LogContainer>> published;
+  std::optional<ContainerCensus> census;
 };
 
 class ObserverLoopTest : public testing::Test {
@@ -459,6 +461,7 @@ TEST_F(ObserverLoopTest, PublishesContainersAfterEachFullLookAndEachChange) {
   RunFor(absl::Seconds(1));
   ASSERT_EQ(containers_.published.size(), 2U);
   EXPECT_FALSE(containers_.published[1].at(0).is_running);
+  EXPECT_EQ(containers_.census->states, (std::map<std::string, int>{{"exited", 1}, {"running", 1}}));
   engine_.containers.erase("a1");
   engine_.Send("destroy", "a1");
   RunFor(absl::Seconds(1));
@@ -475,6 +478,7 @@ TEST_F(ObserverLoopTest, AnEngineThatFailsDoesNotMakeItsContainersGo) {
   RunFor(absl::Seconds(120));
   EXPECT_TRUE(Last().fault.has_value());
   EXPECT_EQ(containers_.published.size(), 1U);
+  EXPECT_FALSE(containers_.census.has_value());
 }
 
 TEST_F(ObserverLoopTest, ALoopIsTrueWhateverTheWallClockDoes) {

@@ -77,6 +77,10 @@ absl::StatusOr<AgentState> ParseAgentState(const std::string& text) {
   state.journal.dropped_total = Number(json, "journal_dropped_records_total");
   state.journal.poisoned_total = Number(json, "journal_poisoned_records_total");
   state.journal.fault = Text(json, "journal_fault");
+  state.jobs.groups = Number(json, "jobs_groups");
+  state.jobs.series = Number(json, "jobs_series");
+  state.jobs.fault = Text(json, "jobs_fault");
+  state.jobs.socket = Text(json, "jobs_socket");
   return state;
 }
 
@@ -96,7 +100,11 @@ std::string FormatAgentState(const AgentState& state) {
                {"journal_bytes", state.journal.bytes},
                {"journal_dropped_records_total", state.journal.dropped_total},
                {"journal_poisoned_records_total", state.journal.poisoned_total},
-               {"journal_fault", state.journal.fault}};
+               {"journal_fault", state.journal.fault},
+               {"jobs_groups", state.jobs.groups},
+               {"jobs_series", state.jobs.series},
+               {"jobs_fault", state.jobs.fault},
+               {"jobs_socket", state.jobs.socket}};
   PutTime(&json, "start_time", state.start_time);
   PutTime(&json, "update_time", state.update_time);
   PutTime(&json, "last_ack_time", state.session.last_ack_time);

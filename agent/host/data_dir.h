@@ -24,6 +24,17 @@ struct JournalStatus {
   friend bool operator==(const JournalStatus&, const JournalStatus&) = default;
 };
 
+// What jobs pushed.
+struct JobsStatus {
+  std::int64_t groups = 0;
+  std::int64_t series = 0;
+  // Why pushes are refused now; empty: they are taken, or nobody wants them.
+  std::string fault;
+  // Empty: jobs cannot push on this host.
+  std::string socket;
+  friend bool operator==(const JobsStatus&, const JobsStatus&) = default;
+};
+
 struct AgentState {
   // Counter of the last Welcome, shown in the next Hello, for this target only.
   std::int64_t session_counter = 0;
@@ -35,6 +46,7 @@ struct AgentState {
   std::optional<absl::Time> update_time;
   SessionStatus session;
   JournalStatus journal;
+  JobsStatus jobs;
 };
 
 // Unknown members are ignored, missing ones keep their default.
@@ -53,6 +65,7 @@ class DataDir {
   // The state of the last run. A broken file is moved aside to state.json.broken and counts as none.
   AgentState LoadState() const;
   std::string JournalPath() const { return path_ + "/journal.db"; }
+  std::string JobsPath() const { return path_ + "/jobs.db"; }
   // Atomic and durable; blocks on the disk. Callable from any thread, one at a time.
   absl::Status SaveState(const AgentState& state) const;
 

@@ -45,6 +45,14 @@ void StateKeeper::UpdateJournal(const JournalStatus& journal) {
   wake_.NotifyOne();
 }
 
+void StateKeeper::UpdateJobs(const JobsStatus& jobs) {
+  MutexLock lock(&mutex_);
+  if (jobs == state_.jobs) return;
+  state_.jobs = jobs;
+  changed_ = true;
+  wake_.NotifyOne();
+}
+
 void StateKeeper::KeepSessionCounter(std::int64_t counter) {
   {
     MutexLock lock(&mutex_);

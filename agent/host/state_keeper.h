@@ -27,6 +27,7 @@ class StateKeeper {
   void Update(const SessionStatus& status);
   // Thread-safe; written like an ack.
   void UpdateJournal(const JournalStatus& journal);
+  void UpdateJobs(const JobsStatus& jobs);
   // Thread-safe; durable when it returns, or logged why not.
   void KeepSessionCounter(std::int64_t counter);
 

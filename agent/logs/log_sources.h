@@ -3,6 +3,8 @@
 #define MUSTER_AGENT_LOGS_LOG_SOURCES_H_
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,12 +28,23 @@ struct LogContainer {
   bool operator==(const LogContainer&) const = default;
 };
 
+// All containers of the host, whatever they belong to.
+struct ContainerCensus {
+  // By the runtime's state: `created`, `running`, `paused`, `restarting`, `removing`, `exited`, `dead`, else `other`.
+  std::map<std::string, int> states;
+  // As the runtime counts them.
+  std::int64_t restarts = 0;
+  bool operator==(const ContainerCensus&) const = default;
+};
+
 // Thread-safe; returns at once.
 class ContainerSink {
  public:
   virtual ~ContainerSink() = default;
   // All containers of all deployments, after every change and every full look.
   virtual void Publish(std::vector<LogContainer> containers) = 0;
+  // Likewise; nullopt: they cannot be seen now. Nothing to do for whoever does not count.
+  virtual void PublishCensus(const std::optional<ContainerCensus>& /*census*/) {}
 };
 
 // Thread-safe; returns at once.

@@ -12,7 +12,12 @@ namespace muster::agent {
 void SessionLogic::SendWhatIsDue(Moment now) {
   if (phase_ != Phase::kWelcomed) return;
   if (!send_in_flight_ && now.monotonic >= HeartbeatDueAt()) SendFrame(NextHeartbeat(now));
-  if (!MaySendRecords()) return;
+  if (MaySendJobs() && jobs_.IsLate(now.monotonic)) SendJobs(now);
+  if (MaySendRecords()) SendRecords(now);
+  if (MaySendJobs()) SendJobs(now);
+}
+
+void SessionLogic::SendRecords(Moment now) {
   if (!send_in_flight_) {
     if (auto batch = replay_.NextBatch(now)) {
       v1::SessionRequest frame;
@@ -23,6 +28,17 @@ void SessionLogic::SendWhatIsDue(Moment now) {
   // The next one is fetched while the transport is busy with this one.
   if (const auto request = replay_.NextRead(now)) output_->ReadRecords(*request);
 }
+
+void SessionLogic::SendJobs(Moment now) {
+  if (send_in_flight_) return;
+  std::optional<v1::JobReport> report = jobs_.Next(now);
+  if (!report.has_value()) return;
+  v1::SessionRequest frame;
+  *frame.mutable_job_report() = *std::move(report);
+  SendFrame(frame);
+}
+
+bool SessionLogic::MaySendJobs() const { return host_.jobs != nullptr && session_.last_number > 0; }
 
 // A hub that has not seen the present yet is not bothered with the past.
 bool SessionLogic::MaySendRecords() const { return host_.records != nullptr && session_.last_number > 0; }
@@ -82,6 +98,7 @@ v1::SessionRequest SessionLogic::NextHeartbeat(Moment now) {
   *heartbeat.mutable_sent_at() = ToProto(now.wall);
   heartbeat.set_number(++session_.last_number);
   FillPresent(&heartbeat);
+  FillHost(&heartbeat, now.monotonic);
   const OwnUse use = host_.use();
   heartbeat.set_cpu_seconds(std::max(0.0, use.cpu_seconds_total - cpu_seconds_reported_));
   heartbeat.set_resident_bytes(use.resident_bytes);
@@ -110,6 +127,13 @@ void SessionLogic::FillPresent(v1::Heartbeat* heartbeat) {
   }
   *heartbeat->mutable_snapshot() = snapshot_;
   session_.snapshot_sent = snapshot_.digest();
+}
+
+void SessionLogic::FillHost(v1::Heartbeat* heartbeat, Instant now) {
+  if (!host_report_.has_value() || session_.host_sent) return;
+  session_.host_sent = true;
+  *heartbeat->mutable_host() = *host_report_;
+  *heartbeat->mutable_host()->mutable_age() = ToProto(now - host_report_taken_);
 }
 
 absl::Duration SessionLogic::SilenceLimit() const { return std::max(kHubSilenceLimit, heartbeat_interval_ * 2.5); }

@@ -34,6 +34,8 @@ const char* FrameName(const v1::SessionResponse& frame) {
       return "Farewell";
     case v1::SessionResponse::kBatchRefusal:
       return "BatchRefusal";
+    case v1::SessionResponse::kJobAck:
+      return "JobAck";
     case v1::SessionResponse::FRAME_NOT_SET:
       break;
   }
@@ -54,6 +56,7 @@ SessionLogic::SessionLogic(Options options, HostView host, std::function<double(
       output_(output),
       secret_(std::move(options.secret)),
       backoff_(Backoff::Options{}, uniform_),
+      jobs_(host_.jobs),
       session_counter_(options.session_counter) {}
 
 void SessionLogic::Start(Moment now) {
@@ -68,6 +71,14 @@ void SessionLogic::OnPresent(const Present& present, Moment now) {
   fault_ = present.fault;
   if (!fault_.has_value()) snapshot_ = MakeSnapshot(present);
   SendWhatIsDue(now);
+}
+
+void SessionLogic::OnHostReport(std::optional<v1::HostReport> report, Instant taken) {
+  // One that was under way when collection was switched off is not told.
+  if (!metrics_enabled_) report.reset();
+  host_report_ = std::move(report);
+  host_report_taken_ = taken;
+  session_.host_sent = false;
 }
 
 void SessionLogic::OnSecretChanged(Secret secret, Moment now) {
@@ -174,6 +185,7 @@ Instant SessionLogic::NextDeadline() const {
     next = last_frame_at_ + SilenceLimit();
     if (!send_in_flight_) next = std::min(next, HeartbeatDueAt());
     if (!send_in_flight_ && MaySendRecords()) next = std::min(next, replay_.NextDeadline());
+    if (!send_in_flight_ && MaySendJobs()) next = std::min(next, jobs_.NextDeadline());
   }
   if (link_open_ && read_ended_deadline_.has_value()) next = std::min(next, *read_ended_deadline_);
   return next;
@@ -245,6 +257,9 @@ void SessionLogic::Handle(const v1::SessionResponse& frame, Moment now) {
     case v1::SessionResponse::kBatchRefusal:
       replay_.OnRefusal(frame.batch_refusal(), now);
       break;
+    case v1::SessionResponse::kJobAck:
+      jobs_.OnAck(frame.job_ack());
+      break;
     case v1::SessionResponse::FRAME_NOT_SET:  // from a newer hub
       break;
   }
@@ -267,6 +282,7 @@ void SessionLogic::Welcome(const v1::Welcome& welcome, Moment now) {
   log::Info("session {} with the hub begins, as target \"{}\"", status_.session_id, status_.target_name);
   Apply(welcome.settings());
   BeginReplay(welcome);
+  jobs_.Begin(welcome);
 }
 
 void SessionLogic::Apply(const v1::Settings& settings) {
@@ -276,6 +292,9 @@ void SessionLogic::Apply(const v1::Settings& settings) {
                                            kDefaultRelistInterval, kMinRelistInterval, kMaxRelistInterval);
   if (relist != relist_interval_) output_->RelistIntervalChanged(relist);
   relist_interval_ = relist;
+  metrics_enabled_ = settings.metrics_enabled();
+  if (!metrics_enabled_) host_report_.reset();
+  output_->SetMetricsEnabled(metrics_enabled_);
   output_->SetLogsOff({settings.logs_disabled_keys().begin(), settings.logs_disabled_keys().end()});
 }
 

@@ -17,6 +17,8 @@
 #include "absl/status/status.h"
 #include "agent/present.h"
 #include "agent/records.h"
+#include "agent/reports.h"
+#include "agent/session/job_reporter.h"
 #include "agent/session/replay.h"
 #include "agent/session/session_status.h"
 #include "common/backoff.h"
@@ -66,6 +68,8 @@ struct HostView {
   std::function<OwnUse()> use;
   // Null: this agent has no journal.
   RecordSource* records = nullptr;
+  // Null: jobs cannot push to this agent.
+  JobSource* jobs = nullptr;
 };
 
 // What the logic asks of its driver. Calls must not come back into the logic before they return.
@@ -85,6 +89,8 @@ class SessionOutput {
   virtual void RelistIntervalChanged(absl::Duration interval) = 0;
   // Each time that the hub sends settings, changed or not: see LogSettingsSink.
   virtual void SetLogsOff(std::vector<std::string> deployment_keys) = 0;
+  // Likewise.
+  virtual void SetMetricsEnabled(bool enabled) = 0;
   // OnRecords follows. Only with HostView::records.
   virtual void ReadRecords(const ReadRequest& request) = 0;
 };
@@ -103,6 +109,8 @@ class SessionLogic {
   // Connects at once.
   void Start(Moment now);
   void OnPresent(const Present& present, Moment now);
+  // The newest sample of the host, within kMaxHostReportBytes: goes with the next heartbeat. Nullopt: there is none.
+  void OnHostReport(std::optional<v1::HostReport> report, Instant taken);
   void OnSecretChanged(Secret secret, Moment now);
   // Goodbye if there is a session; done when stopped() says so, at most kClosingTimeout later.
   void Stop(v1::GoodbyeReason reason, Moment now);
@@ -116,6 +124,9 @@ class SessionLogic {
   // Whenever HostView::records may hold more, or less.
   void OnRecordsChanged(Moment now);
   void OnRecords(v1::RecordBatch batch, Moment now);
+
+  // Whenever HostView::jobs may have changed.
+  void OnJobsChanged(Moment now) { SendWhatIsDue(now); }
 
   // To be called when NextDeadline() has come; early calls do nothing.
   void OnTimer(Moment now);
@@ -145,6 +156,8 @@ class SessionLogic {
     std::optional<absl::Duration> round_trip;
     std::optional<absl::Duration> clock_skew;
     Instant welcomed_at;
+    // The newest sample of the host went with a heartbeat.
+    bool host_sent = false;
     // What Hello said that the journal holds.
     std::vector<v1::LanePosition> positions;
   };
@@ -158,14 +171,18 @@ class SessionLogic {
   void Apply(const v1::Settings& settings);
   void Acknowledged(const v1::HeartbeatAck& ack, Moment now);
   void Farewell(const v1::Farewell& farewell, Moment now);
-  // The heartbeat if it is due, else records.
+  // The heartbeat if it is due, else records, else jobs.
   void SendWhatIsDue(Moment now);
+  void SendRecords(Moment now);
+  void SendJobs(Moment now);
   bool MaySendRecords() const;
+  bool MaySendJobs() const;
   void FillPositions(v1::Hello* hello);
   void BeginReplay(const v1::Welcome& welcome);
   void BatchAcknowledged(const v1::BatchAck& ack, Moment now);
   v1::SessionRequest NextHeartbeat(Moment now);
   void FillPresent(v1::Heartbeat* heartbeat);
+  void FillHost(v1::Heartbeat* heartbeat, Instant now);
   bool PresentDiffersFromSent() const;
   Instant HeartbeatDueAt() const;
   absl::Duration SilenceLimit() const;
@@ -194,6 +211,7 @@ class SessionLogic {
   Phase phase_ = Phase::kWaiting;
   Session session_;
   Replay replay_;
+  JobReporter jobs_;
   SessionStatus status_;
   std::int64_t session_counter_;
   absl::Duration heartbeat_interval_ = kDefaultHeartbeatInterval;
@@ -203,6 +221,10 @@ class SessionLogic {
   // Before the first picture: a fault that says so.
   std::optional<v1::ObserverFault> fault_;
   bool observed_ = false;  // the first picture has come
+  // As the hub said last.
+  bool metrics_enabled_ = false;
+  std::optional<v1::HostReport> host_report_;
+  Instant host_report_taken_;
 
   bool link_open_ = false;
   bool send_in_flight_ = false;

@@ -67,6 +67,7 @@ SessionRunner::SessionRunner(SessionLogic::Options options, HostView host, std::
       dialer_(dialer),
       housekeeping_(housekeeping),
       records_(host.records),
+      jobs_(host.jobs),
       door_(std::make_shared<Door>(this)),
       logic_(std::move(options), std::move(host), std::move(uniform), this) {}
 
@@ -80,6 +81,10 @@ void SessionRunner::Run() {
       wake_.NotifyOne();
     });
   }
+  if (jobs_ != nullptr) {
+    // A few times a second at most.
+    jobs_->SetListener([this] { Post([this](Moment now) { logic_.OnJobsChanged(now); }); });
+  }
   logic_.Start(clock_->Read());
   while (true) {
     housekeeping_->SessionIs(logic_.status());
@@ -92,6 +97,7 @@ void SessionRunner::Run() {
     if (now.monotonic >= logic_.NextDeadline()) logic_.OnTimer(now);
   }
   if (records_ != nullptr) records_->SetListener(nullptr);
+  if (jobs_ != nullptr) jobs_->SetListener(nullptr);
   door_->Close();
   link_.reset();
   dialer_->Drain();
@@ -103,6 +109,7 @@ SessionRunner::Work SessionRunner::WaitForWork() {
   if (tasks_.empty() && !present_.has_value() && !records_changed_) wake_.WaitFor(&mutex_, TimeToWait());
   work.tasks.swap(tasks_);
   work.present.swap(present_);
+  work.host.swap(host_);
   std::swap(work.records_changed, records_changed_);
   return work;
 }
@@ -115,6 +122,11 @@ void SessionRunner::Publish(Present present) {
   MutexLock lock(&mutex_);
   present_ = std::move(present);
   wake_.NotifyOne();
+}
+
+void SessionRunner::PublishHost(std::optional<v1::HostReport> report, Instant taken) {
+  MutexLock lock(&mutex_);
+  host_.emplace(HostNews{.report = std::move(report), .taken = taken});
 }
 
 void SessionRunner::Post(Task task) {
@@ -130,6 +142,7 @@ void SessionRunner::PostFromLink(std::uint64_t link_number, Task task) {
 }
 
 void SessionRunner::Do(Work work) {
+  if (work.host.has_value()) logic_.OnHostReport(std::move(work.host->report), work.host->taken);
   // Pictures first: a Welcome among the tasks then finds the newest one.
   if (work.present.has_value()) logic_.OnPresent(*work.present, clock_->Read());
   if (work.records_changed) logic_.OnRecordsChanged(clock_->Read());
@@ -167,6 +180,8 @@ void SessionRunner::RelistIntervalChanged(absl::Duration interval) { housekeepin
 void SessionRunner::SetLogsOff(std::vector<std::string> deployment_keys) {
   housekeeping_->SetLogsOff(std::move(deployment_keys));
 }
+
+void SessionRunner::SetMetricsEnabled(bool enabled) { housekeeping_->SetMetricsEnabled(enabled); }
 
 void SessionRunner::ReadRecords(const ReadRequest& request) {
   records_->Read(request, [door = door_](v1::RecordBatch batch) { door->Bring(std::move(batch)); });

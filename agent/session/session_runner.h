@@ -11,6 +11,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "agent/present.h"
+#include "agent/reports.h"
 #include "agent/session/link.h"
 #include "agent/session/session_logic.h"
 #include "common/clock.h"
@@ -32,9 +33,11 @@ class Housekeeping {
   virtual void RelistIntervalChanged(absl::Duration interval) = 0;
   // Each time that the hub sends settings, changed or not: see LogSettingsSink.
   virtual void SetLogsOff(std::vector<std::string> deployment_keys) = 0;
+  // Likewise.
+  virtual void SetMetricsEnabled(bool enabled) = 0;
 };
 
-class SessionRunner : public PresentSink, private SessionOutput {
+class SessionRunner : public PresentSink, public HostReportSink, private SessionOutput {
  public:
   // `clock`, `dialer` and `housekeeping` outlive the runner.
   SessionRunner(SessionLogic::Options options, HostView host, std::function<double()> uniform, const Clock* clock,
@@ -47,6 +50,8 @@ class SessionRunner : public PresentSink, private SessionOutput {
   void Stop(v1::GoodbyeReason reason);
   // Thread-safe. Only the newest picture is kept until the loop takes it.
   void Publish(Present present) override;
+  // Likewise; wakes nobody, because no heartbeat is sent for it.
+  void PublishHost(std::optional<v1::HostReport> report, Instant taken) override;
 
  private:
   class Events;
@@ -58,10 +63,15 @@ class SessionRunner : public PresentSink, private SessionOutput {
 
   // Tasks of links that are no longer current are dropped.
   void PostFromLink(std::uint64_t link_number, Task task);
+  struct HostNews {
+    std::optional<v1::HostReport> report;
+    Instant taken;
+  };
   // What other threads left for the loop.
   struct Work {
     std::vector<Task> tasks;
     std::optional<Present> present;
+    std::optional<HostNews> host;
     bool records_changed = false;
   };
   Work WaitForWork();
@@ -76,12 +86,14 @@ class SessionRunner : public PresentSink, private SessionOutput {
   void KeepSessionCounter(std::int64_t counter) override;
   void RelistIntervalChanged(absl::Duration interval) override;
   void SetLogsOff(std::vector<std::string> deployment_keys) override;
+  void SetMetricsEnabled(bool enabled) override;
   void ReadRecords(const ReadRequest& request) override;
 
   const Clock* const clock_;
   Dialer* const dialer_;
   Housekeeping* const housekeeping_;
   RecordSource* const records_;
+  JobSource* const jobs_;
   const std::shared_ptr<Door> door_;
 
   // The loop's own.
@@ -94,6 +106,7 @@ class SessionRunner : public PresentSink, private SessionOutput {
   CondVar wake_;
   std::vector<Task> tasks_ ABSL_GUARDED_BY(mutex_);
   std::optional<Present> present_ ABSL_GUARDED_BY(mutex_);
+  std::optional<HostNews> host_ ABSL_GUARDED_BY(mutex_);
   bool records_changed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

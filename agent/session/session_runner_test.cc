@@ -48,6 +48,10 @@ class FakeHub : public Dialer {
     MutexLock lock(&mutex_);
     return last_goodbye_;
   }
+  int host_reports() {
+    MutexLock lock(&mutex_);
+    return host_reports_;
+  }
   int dials() {
     MutexLock lock(&mutex_);
     return dials_;
@@ -78,6 +82,7 @@ class FakeHub : public Dialer {
         last_secret_ = frame.hello().target_secret();
         answer.mutable_welcome()->set_session_counter(dials_);
         answer.mutable_welcome()->mutable_settings()->add_logs_disabled_keys("compose/quiet");
+        answer.mutable_welcome()->mutable_settings()->set_metrics_enabled(true);
       }
       if (frame.has_record_batch()) {
         last_record_ = frame.record_batch().first_sequence();
@@ -86,6 +91,7 @@ class FakeHub : public Dialer {
         answer.mutable_batch_ack()->set_sequence(last_record_);
       }
       if (frame.has_goodbye()) last_goodbye_ = frame.goodbye().reason();
+      if (frame.heartbeat().has_host()) ++host_reports_;
       if (frame.heartbeat().has_snapshot()) {
         last_message_.clear();
         for (const auto& deployment : frame.heartbeat().snapshot().deployments()) last_message_ = deployment.message();
@@ -98,6 +104,7 @@ class FakeHub : public Dialer {
   Mutex mutex_;
   CondVar changed_;
   int dials_ ABSL_GUARDED_BY(mutex_) = 0;
+  int host_reports_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string last_secret_ ABSL_GUARDED_BY(mutex_);
   std::int64_t last_record_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string last_message_ ABSL_GUARDED_BY(mutex_) = "none yet";
@@ -207,6 +214,10 @@ class FakeHousekeeping : public Housekeeping {
     MutexLock lock(&mutex_);
     logs_off_ = std::move(deployment_keys);
   }
+  void SetMetricsEnabled(bool enabled) override {
+    MutexLock lock(&mutex_);
+    metrics_enabled_ = enabled;
+  }
 
   void Offer(Secret secret) {
     MutexLock lock(&mutex_);
@@ -220,10 +231,15 @@ class FakeHousekeeping : public Housekeeping {
     MutexLock lock(&mutex_);
     return logs_off_;
   }
+  std::optional<bool> metrics_enabled() {
+    MutexLock lock(&mutex_);
+    return metrics_enabled_;
+  }
 
  private:
   Mutex mutex_;
   std::optional<std::vector<std::string>> logs_off_ ABSL_GUARDED_BY(mutex_);
+  std::optional<bool> metrics_enabled_ ABSL_GUARDED_BY(mutex_);
   std::optional<Secret> next_secret_ ABSL_GUARDED_BY(mutex_);
   std::int64_t counter_ ABSL_GUARDED_BY(mutex_) = 0;
 };
@@ -265,6 +281,19 @@ TEST_F(SessionRunnerTest, PicturesFromOtherThreadsReachTheHub) {
   observer.join();
   EXPECT_EQ(housekeeping_.counter(), 1);
   EXPECT_EQ(housekeeping_.logs_off(), std::vector<std::string>{"compose/quiet"});
+}
+
+TEST_F(SessionRunnerTest, TheHostsReportGoesOnceWithAHeartbeat) {
+  runner_.Publish(PresentWithMessage("one"));
+  hub_.WaitForMessage("one");
+  EXPECT_EQ(housekeeping_.metrics_enabled(), true);
+  EXPECT_EQ(hub_.host_reports(), 0);
+  std::thread([this] { runner_.PublishHost(v1::HostReport(), Clock::System()->Monotonic()); }).join();
+  runner_.Publish(PresentWithMessage("two"));
+  hub_.WaitForMessage("two");
+  runner_.Publish(PresentWithMessage("three"));
+  hub_.WaitForMessage("three");
+  EXPECT_EQ(hub_.host_reports(), 1);
 }
 
 TEST_F(SessionRunnerTest, RecordsTravelAsTheyAreCommitted) {

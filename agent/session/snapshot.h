@@ -9,8 +9,9 @@
 
 namespace muster::agent {
 
-// A frame may have 1 MiB; 64 KiB are left for the heartbeat around the snapshot and for encoding.
-inline constexpr std::size_t kMaxSnapshotBytes = 960 * 1024;
+// A frame may have 1 MiB: beside the snapshot a report of the host (kMaxHostReportBytes), and 12 KiB for the heartbeat
+// around both.
+inline constexpr std::size_t kMaxSnapshotBytes = 900 * 1024;
 
 // Sorted by key, within kMaxDeploymentsPerTarget and `max_bytes` (resources go first, then the last deployments, which
 // are counted in `omitted`), with its digest.

@@ -26,15 +26,6 @@ absl::Status Stopping() {
   return MakeError(absl::StatusCode::kUnavailable, "HUB_STOPPING", "the hub is stopping; ask again when it is back");
 }
 
-// Cuts `items` to the page and names the next one.
-template <typename Item, typename Emit>
-std::string EmitPage(const std::vector<Item>& items, const Page& page, Emit emit) {
-  const std::size_t begin = std::min(items.size(), static_cast<std::size_t>(page.position));
-  const std::size_t end = std::min(items.size(), begin + static_cast<std::size_t>(page.size));
-  for (std::size_t i = begin; i < end; ++i) emit(items[i]);
-  return end < items.size() ? std::to_string(end) : "";
-}
-
 }  // namespace
 
 template <typename Request, typename Response>
@@ -52,9 +43,12 @@ FleetHandlers::FleetHandlers(FleetHandlersDeps deps)
     : deps_(std::move(deps)),
       history_(deps_.fleet, deps_.store, deps_.clock, deps_.started),
       logs_({.reader = deps_.logs, .scans = deps_.scans, .clock = deps_.clock, .observer = deps_.log_observer},
-            &history_, deps_.tokens) {
+            &history_, deps_.tokens),
+      host_metrics_({.reader = deps_.samples, .present = deps_.host_present}, deps_.fleet, &history_, deps_.clock),
+      jobs_(deps_.fleet, deps_.jobs) {
   AddReads();
   AddHistory();
+  AddHostMetricsAndJobs();
   AddTargetWrites();
   AddDeploymentWrites();
   AddTokensAndAudit();
@@ -164,6 +158,23 @@ void FleetHandlers::AddHistory() {
   Add<GetAvailabilityRequest, GetAvailabilityResponse>(
       "GetAvailability", ROLE_VIEWER, [this](const Caller& caller, const GetAvailabilityRequest& request) {
         return history_.GetAvailability(caller, request);
+      });
+}
+
+void FleetHandlers::AddHostMetricsAndJobs() {
+  Add<GetHostMetricsRequest, GetHostMetricsResponse>(
+      "GetHostMetrics", ROLE_VIEWER, [this](const Caller& caller, const GetHostMetricsRequest& request) {
+        return host_metrics_.Get(caller, request);
+      });
+  Add<QueryHostMetricsRequest, QueryHostMetricsResponse>(
+      "QueryHostMetrics", ROLE_VIEWER, [this](const Caller& caller, const QueryHostMetricsRequest& request) {
+        return host_metrics_.Query(caller, request);
+      });
+  Add<ListJobsRequest, ListJobsResponse>(
+      "ListJobs", ROLE_VIEWER,
+      [this](const Caller& caller, const ListJobsRequest& request) -> absl::StatusOr<ListJobsResponse> {
+        ASSIGN_OR_RETURN(const Page page, ReadPage(request.page_size(), request.page_token(), kDefaultPage, kMaxPage));
+        return jobs_.List(caller, request, page);
       });
 }
 

@@ -7,13 +7,17 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "hub/api/connect_rpc.h"
 #include "hub/api/history_calls.h"
+#include "hub/api/host_metric_calls.h"
+#include "hub/api/job_calls.h"
 #include "hub/api/log_calls.h"
 #include "hub/auth/token_store.h"
 #include "hub/fleet/fleet.h"
@@ -39,6 +43,12 @@ struct FleetHandlersDeps {
   LogReader* logs = nullptr;
   WorkerPool* scans = nullptr;
   LogCallObserver log_observer = {};
+  // Null: this hub keeps no samples of hosts.
+  SampleReader* samples = nullptr;
+  // The sample of a host that the fleet shows as present.
+  std::function<std::optional<StoredSample>(std::string_view target_id)> host_present = HostMetricMeans().present;
+  // What jobs pushed, of all targets.
+  std::function<std::vector<fleet::v1::Job>()> jobs = [] { return std::vector<fleet::v1::Job>(); };
 };
 
 class FleetHandlers {
@@ -79,6 +89,7 @@ class FleetHandlers {
 
   void AddReads();
   void AddHistory();
+  void AddHostMetricsAndJobs();
   void AddTargetWrites();
   void AddDeploymentWrites();
   void AddTokensAndAudit();
@@ -94,6 +105,8 @@ class FleetHandlers {
   const FleetHandlersDeps deps_;
   const HistoryCalls history_;
   LogCalls logs_;
+  const HostMetricCalls host_metrics_;
+  const JobCalls jobs_;
   std::vector<UnaryMethod> unary_;
   std::vector<StreamMethod> streams_;
 

@@ -43,6 +43,9 @@ TEST_F(FleetHandlersTest, EveryMethodAsksForItsRole) {
       {"QueryLogs", ROLE_VIEWER},
       {"GetLogVolume", ROLE_VIEWER},
       {"ListLogResources", ROLE_VIEWER},
+      {"GetHostMetrics", ROLE_VIEWER},
+      {"QueryHostMetrics", ROLE_VIEWER},
+      {"ListJobs", ROLE_VIEWER},
       {"CreateTarget", ROLE_OPERATOR},
       {"UpdateTarget", ROLE_OPERATOR},
       {"ReconnectTarget", ROLE_OPERATOR},
@@ -76,6 +79,11 @@ TEST_F(FleetHandlersTest, CustomersTokensNeitherSeeNorTouchOthers) {
   const auto other = MakeBusy("globex-host", "Globex", "globex-shop");
   const std::string other_deployment = fleet_->FindDeployment("globex-shop", "")->id();
   RealCaller("globex-token", ROLE_ADMIN, "Globex");
+  Job job;
+  job.set_target_id(other.target_id());
+  job.set_target_name("globex-host");
+  job.set_customer("Globex");
+  jobs_.push_back(job);
   const Caller acme = CallerOf(ROLE_ADMIN, "ACME");
 
   for (const UnaryMethod& method : handlers_->unary()) {

@@ -2,9 +2,13 @@
 #ifndef MUSTER_HUB_API_FLEET_MESSAGES_H_
 #define MUSTER_HUB_API_FLEET_MESSAGES_H_
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "hub/api/caller.h"
@@ -32,6 +36,15 @@ absl::StatusOr<absl::Time> ReadTime(std::string_view field, const google::protob
 // The time window of a history request. INVALID_ARGUMENT "BAD_WINDOW" when it is empty or has not begun.
 absl::StatusOr<HistoryWindow> ReadWindow(const google::protobuf::Timestamp* from, const google::protobuf::Timestamp* to,
                                          const Page& page, absl::Time now);
+
+// Hands the items of the page to `emit`; the token of the next one, empty: there is none.
+template <typename Item, typename Emit>
+std::string EmitPage(const std::vector<Item>& items, const Page& page, Emit emit) {
+  const std::size_t begin = std::min(items.size(), static_cast<std::size_t>(page.position));
+  const std::size_t end = std::min(items.size(), begin + static_cast<std::size_t>(page.size));
+  for (std::size_t i = begin; i < end; ++i) emit(items[i]);
+  return end < items.size() ? std::to_string(end) : "";
+}
 
 fleet::v1::TargetInterval ToMessage(const TargetPeriod& period);
 fleet::v1::DeploymentInterval ToMessage(const DeploymentPeriod& period);

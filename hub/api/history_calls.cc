@@ -113,6 +113,16 @@ absl::StatusOr<HistorySubject> HistoryCalls::FindDeployment(const Caller& caller
   return found;
 }
 
+absl::StatusOr<std::vector<LostRecords>> HistoryCalls::ReadGaps(const HistorySubject& target,
+                                                                const TimeSpan& window) const {
+  std::vector<LostRecords> gaps;
+  RETURN_IF_ERROR(Read(clock_->Now(), [&](HistoryReader& reader) -> absl::Status {
+    ASSIGN_OR_RETURN(gaps, reader.ReadGaps(target, window));
+    return absl::OkStatus();
+  }));
+  return gaps;
+}
+
 absl::StatusOr<ListTargetHistoryResponse> HistoryCalls::ListTarget(const Caller& caller,
                                                                    const ListTargetHistoryRequest& request,
                                                                    const Page& page) const {

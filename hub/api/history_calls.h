@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/clock.h"
@@ -39,6 +40,8 @@ class HistoryCalls {
   // By id or by name, also what was archived or deleted; other customers' are not found.
   absl::StatusOr<HistorySubject> FindTarget(const Caller& caller, const std::string& reference) const;
   absl::StatusOr<HistorySubject> FindDeployment(const Caller& caller, const std::string& reference) const;
+  // Records of the target's agent that are lost in the window.
+  absl::StatusOr<std::vector<LostRecords>> ReadGaps(const HistorySubject& target, const TimeSpan& window) const;
 
  private:
   absl::Status Read(absl::Time now, const std::function<absl::Status(HistoryReader&)>& query) const;

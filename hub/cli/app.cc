@@ -23,7 +23,11 @@ constexpr char kSummary[] =
     "  muster target create web-01 --type docker       a new target and its connect command\n"
     "  muster deployment list --status error           what is broken\n"
     "  muster logs web-01/shop -f --level warn         what its containers say\n"
+    "  muster metrics web-01 --from \"1d ago\"           how busy its host was\n"
     "  muster at 2h ago                                the fleet as it was\n";
+
+// The one that can answer with rows of one shape.
+constexpr std::string_view kCsvCommand = "metrics";
 
 constexpr char kFooter[] =
     "The API token comes from --token-file or MUSTER_TOKEN, never from an option. See docs/cli.md for exit codes.";
@@ -55,8 +59,9 @@ class CommandLine {
     AddValue(&root_, "--hub", &raw_.hub, "URL", "The hub (MUSTER_HUB; https://localhost:8080)");
     AddValue(&root_, "--token-file", &raw_.token_file, "FILE", "API token; - is stdin (or MUSTER_TOKEN)");
     AddValue(&root_, "--ca-file", &raw_.ca_file, "FILE", "Trust the hub by this CA (MUSTER_CA; the system's CAs)");
-    AddChoice(&root_, "-o,--output", &raw_.output, {"table", "json"}, "For people, or for programs")
-        ->check(CLI::IsMember({"table", "json"}));
+    AddChoice(&root_, "-o,--output", &raw_.output, {"table", "json", "csv"},
+              fmt::format("For people, or for programs; csv: of {}", kCsvCommand))
+        ->check(CLI::IsMember({"table", "json", "csv"}));
     root_.add_flag("--no-input", raw_.no_input, "Never ask anything");
     root_.add_flag("--no-color", raw_.no_color, "No colours (NO_COLOR)");
     AddStatusCommands(&root_, &action_);
@@ -64,6 +69,8 @@ class CommandLine {
     AddDeploymentCommands(&root_, &action_);
     AddHistoryCommands(&root_, &action_);
     AddLogCommands(&root_, &action_);
+    AddMetricCommands(&root_, &action_);
+    AddJobCommands(&root_, &action_);
     AddTokenCommands(&root_, &action_);
     AddVersionCommand(&root_, &action_);
   }
@@ -123,6 +130,9 @@ std::optional<ExitCode> CommandLine::Parse(std::vector<std::string> args, Consol
   std::reverse(args.begin(), args.end());  // CLI11 takes them from the end
   try {
     root_.parse(std::move(args));
+    if (raw_.output == "csv" && Chosen()->get_name() != kCsvCommand) {
+      throw CLI::ValidationError("--output", fmt::format("csv is for {} only", kCsvCommand));
+    }
     return std::nullopt;
   } catch (const CLI::CallForHelp&) {
     return console->Write(root_.help()).ok() ? ExitCode::kOk : ExitCode::kFailed;
@@ -185,6 +195,16 @@ std::vector<std::string> AskNames(NameKind kind, const CompletionPoint& point, c
     fleet::v1::ListLogResourcesResponse response;
     client.Call("ListLogResources", request, &response).IgnoreError();
     for (const auto& resource : response.resources()) names.push_back(resource.name());
+  } else if (kind == NameKind::kMetrics) {
+    if (point.arguments.empty()) return {};
+    fleet::v1::QueryHostMetricsRequest request;
+    request.set_target(point.arguments.front());
+    fleet::v1::QueryHostMetricsResponse response;
+    client.Call("QueryHostMetrics", request, &response).IgnoreError();
+    for (const auto& series : response.series()) {
+      // In groups: one for each instance.
+      if (names.empty() || names.back() != series.metric()) names.push_back(series.metric());
+    }
   } else {
     fleet::v1::ListTokensResponse response;
     client.Call("ListTokens", fleet::v1::ListTokensRequest(), &response).IgnoreError();

@@ -26,6 +26,8 @@ class CommandContext {
   Interrupt& interrupt() const { return *interrupt_; }
   const Clock& clock() const { return *clock_; }
   bool json() const { return settings_.output == OutputFormat::kJson; }
+  // Only where the command offers it.
+  bool csv() const { return settings_.output == OutputFormat::kCsv; }
   // Colours and cuts that fit the terminal; none of them off a terminal.
   RenderOptions ListOptions() const;
   // Like ListOptions, but nothing is cut: what is to be copied or read in full.

@@ -16,7 +16,9 @@ void AddDeploymentCommands(CLI::App* root, Action* action);
 void AddStatusCommands(CLI::App* root, Action* action);   // status, at
 void AddHistoryCommands(CLI::App* root, Action* action);  // history, availability
 void AddLogCommands(CLI::App* root, Action* action);      // logs, agent-logs
-void AddTokenCommands(CLI::App* root, Action* action);    // token, audit
+void AddMetricCommands(CLI::App* root, Action* action);   // metrics
+void AddJobCommands(CLI::App* root, Action* action);
+void AddTokenCommands(CLI::App* root, Action* action);  // token, audit
 void AddVersionCommand(CLI::App* root, Action* action);
 
 }  // namespace muster::cli

@@ -61,6 +61,7 @@ std::optional<NameKind> KindOfName(const std::string& placeholder) {
   if (placeholder == "TARGET") return NameKind::kTargets;
   if (placeholder == "DEPLOYMENT") return NameKind::kDeployments;
   if (placeholder == "RESOURCE") return NameKind::kLogResources;
+  if (placeholder == "METRIC") return NameKind::kMetrics;
   if (placeholder == "TOKEN") return NameKind::kTokens;
   return std::nullopt;
 }

@@ -17,7 +17,7 @@ namespace muster::cli {
 inline constexpr char kCompleteCommand[] = "__complete";
 
 // kLogResources: of the deployment that is the command's first argument.
-enum class NameKind { kTargets, kDeployments, kLogResources, kTokens };
+enum class NameKind { kTargets, kDeployments, kLogResources, kMetrics, kTokens };
 
 // The finished part of a command line, read without complaining.
 struct CompletionPoint {

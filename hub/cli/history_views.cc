@@ -24,20 +24,13 @@ std::vector<Spans> IntervalCells(const Interval& interval, absl::Time now, Span 
           {Span(why)}};
 }
 
-// "JOURNAL_FULL" as people say it.
-std::string GapReasonText(std::string reason) {
-  for (char& c : reason) c = c == '_' ? ' ' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  return reason;
-}
-
 // `columns` as wide as the table it stands in.
 std::vector<Spans> GapCells(const HistoryGap& gap, std::size_t columns) {
   std::vector<Spans> cells = {{Span(TimeText(gap.from_time()))},
                               {Span(TimeText(gap.to_time()))},
                               {Span(FormatAge(FromProto(gap.to_time()) - FromProto(gap.from_time())))},
                               {Span("! gap", Tone::kWarning)},
-                              {Span(fmt::format("{} record{} of the agent lost: {}", gap.records(),
-                                                gap.records() == 1 ? "" : "s", GapReasonText(gap.reason())))}};
+                              {Span(GapText(gap))}};
   cells.resize(columns);
   return cells;
 }
@@ -72,6 +65,12 @@ std::string Percent(double ratio) {
 }
 
 }  // namespace
+
+std::string GapText(const HistoryGap& gap) {
+  std::string reason = gap.reason();  // "JOURNAL_FULL", as people say it
+  for (char& c : reason) c = c == '_' ? ' ' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return fmt::format("{} record{} of the agent lost: {}", gap.records(), gap.records() == 1 ? "" : "s", reason);
+}
 
 void ShowTargetHistory(const fleet::v1::ListTargetHistoryResponse& response, absl::Time now, Page* page) {
   ShowTable(HistoryTable(response, {"FROM", "TO", "FOR", "STATE", "REASON"},

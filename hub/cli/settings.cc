@@ -137,7 +137,9 @@ absl::StatusOr<Settings> FinalizeSettings(const RawSettings& raw, const Environm
     return LocalError("CA_FILE", fmt::format("read the CA file {}: {}; check --ca-file", settings.ca_file,
                                              std::generic_category().message(errno)));
   }
-  settings.output = raw.output == "json" ? OutputFormat::kJson : OutputFormat::kTable;
+  settings.output = raw.output == "json"  ? OutputFormat::kJson
+                    : raw.output == "csv" ? OutputFormat::kCsv
+                                          : OutputFormat::kTable;
   settings.no_input = raw.no_input;
   settings.color = !raw.no_color && environment("NO_COLOR").value_or("").empty() && environment("TERM") != "dumb";
   return settings;

@@ -28,7 +28,7 @@ struct RawSettings {
   bool no_color = false;
 };
 
-enum class OutputFormat { kTable, kJson };
+enum class OutputFormat { kTable, kJson, kCsv };
 
 struct Settings {
   // Without a slash at the end.

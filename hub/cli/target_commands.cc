@@ -62,8 +62,14 @@ absl::StatusOr<fleet::v1::GetTargetResponse> Get(const CommandContext& context, 
 absl::Status Show(const CommandContext& context, const TargetArgs& args) {
   const auto response = Get(context, args.target);
   if (!response.ok()) return Annotate(response.status(), fmt::format("show target {}", args.target));
-  return context.PrintText(*response,
-                           [&](Page* page) { ShowTarget(response->target(), context.client().HubNow(), page); });
+  // The answer as JSON is the target alone; for people its host is part of it, where a hub knows it.
+  fleet::v1::GetHostMetricsRequest request;
+  request.set_target(response->target().id());
+  fleet::v1::GetHostMetricsResponse host;
+  const bool known = !context.json() && context.client().Call("GetHostMetrics", request, &host).ok();
+  return context.PrintText(*response, [&](Page* page) {
+    ShowTarget(response->target(), known ? &host : nullptr, context.client().HubNow(), page);
+  });
 }
 
 absl::Status Reconnect(const CommandContext& context, const TargetArgs& args) {
@@ -110,8 +116,8 @@ absl::Status Set(const CommandContext& context, const TargetArgs& args) {
   fleet::v1::UpdateTargetResponse response;
   RETURN_IF_ERROR(
       Annotate(context.client().Call("UpdateTarget", request, &response), fmt::format("set target {}", args.target)));
-  return context.PrintText(response,
-                           [&](Page* page) { ShowTarget(response.target(), context.client().HubNow(), page); });
+  return context.PrintText(
+      response, [&](Page* page) { ShowTarget(response.target(), nullptr, context.client().HubNow(), page); });
 }
 
 void AddCreate(CLI::App* noun, Action* action) {

@@ -117,7 +117,7 @@ void ShowTargets(const fleet::v1::ListTargetsResponse& response, absl::Time now,
   page->Add(table);
 }
 
-void ShowTarget(const Target& target, absl::Time now, Page* page) {
+void ShowTarget(const Target& target, const fleet::v1::GetHostMetricsResponse* host, absl::Time now, Page* page) {
   Facts facts;
   facts.Add("target", {Span(target.name(), Tone::kStrong)});
   facts.Add("id", target.id());
@@ -138,6 +138,7 @@ void ShowTarget(const Target& target, absl::Time now, Page* page) {
   facts.Add("deployments", Counts(target));
   facts.Add("agent", target.agent_version());
   if (target.has_machine()) AddMachine(target.machine(), &facts);
+  if (host != nullptr) facts.Add("host", HostText(*host));
   facts.Add("metrics", target.metrics_enabled() ? "on" : "off");
   if (target.has_create_time()) facts.Add("created", TimeText(target.create_time()));
   page->Add(facts.table());

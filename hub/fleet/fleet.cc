@@ -33,6 +33,13 @@ std::optional<Refusal> Check(const Target& target, const Fleet::SessionKey& key)
   return target.CheckSession(key.number);
 }
 
+Fleet::TargetName NameOfTarget(const Target& target) {
+  return {.id = target.id(),
+          .name = target.name(),
+          .customer = target.customer(),
+          .metrics_enabled = target.metrics_enabled()};
+}
+
 bool Names(const fleet::v1::Deployment& deployment, std::string_view reference) {
   return deployment.id() == reference || deployment.name() == reference ||
          fmt::format("{}/{}", deployment.target_name(), deployment.name()) == reference;
@@ -339,6 +346,13 @@ absl::StatusOr<DeploymentChoices> Fleet::ChoicesOf(std::string_view target_id, s
   return *choices;
 }
 
+DeploymentNames Fleet::NamesOfDeployments(std::string_view target_id) const {
+  const std::shared_ptr<Slot> slot = FindSlot(target_id);
+  if (slot == nullptr) return {};
+  MutexLock lock(&slot->mutex);
+  return slot->target.NamesOfDeployments();
+}
+
 bool Fleet::MayForget(std::string_view target_id, std::string_view deployment_id) const {
   const std::shared_ptr<Slot> slot = FindSlot(target_id);
   if (slot == nullptr) return false;
@@ -371,14 +385,17 @@ std::vector<Fleet::TargetName> Fleet::TargetNames() const {
   const SlotList all = AllSlots();
   for (const std::shared_ptr<Slot>& slot : *all) {
     MutexLock lock(&slot->mutex);
-    const Target& target = slot->target;
-    if (target.deleted()) continue;
-    names.push_back({.id = target.id(),
-                     .name = target.name(),
-                     .customer = target.customer(),
-                     .metrics_enabled = target.metrics_enabled()});
+    if (!slot->target.deleted()) names.push_back(NameOfTarget(slot->target));
   }
   return names;
+}
+
+std::optional<Fleet::TargetName> Fleet::NameOf(std::string_view target_id) const {
+  const std::shared_ptr<Slot> slot = FindSlot(target_id);
+  if (slot == nullptr) return std::nullopt;
+  MutexLock lock(&slot->mutex);
+  if (slot->target.deleted()) return std::nullopt;
+  return NameOfTarget(slot->target);
 }
 
 std::shared_ptr<Fleet::Slot> Fleet::FindSlot(std::string_view id) const {

@@ -101,6 +101,8 @@ class Fleet {
   // "DEPLOYMENT_AMBIGUOUS".
   absl::StatusOr<fleet::v1::Deployment> FindDeployment(std::string_view reference, std::string_view customer) const;
   absl::StatusOr<DeploymentChoices> ChoicesOf(std::string_view target_id, std::string_view deployment_id) const;
+  // Empty when there is no such target.
+  DeploymentNames NamesOfDeployments(std::string_view target_id) const;
   bool MayForget(std::string_view target_id, std::string_view deployment_id) const;
   // The host at its newest sample. Absent when the target is not connected or unknown, metrics are off, or the sample
   // is older than kHostPresentFor.
@@ -119,6 +121,8 @@ class Fleet {
   };
   // In order of id.
   std::vector<TargetName> TargetNames() const;
+  // Nullopt: there is no such target, or it was deleted.
+  std::optional<TargetName> NameOf(std::string_view target_id) const;
 
   // Grows with every change that a reader could see, except mere heartbeats.
   std::int64_t version() const { return version_.load(std::memory_order_relaxed); }

@@ -64,6 +64,12 @@ struct JournalView {
   std::optional<absl::Time> newest;
 };
 
+struct DeploymentName {
+  std::string id;
+  std::string name;
+};
+using DeploymentNames = std::map<std::string, DeploymentName, std::less<>>;  // by key
+
 class Target {
  public:
   explicit Target(StoredTarget stored);
@@ -140,6 +146,7 @@ class Target {
   TargetSnapshot Snapshot() const;
   fleet::v1::Target Describe() const;
   std::optional<fleet::v1::Deployment> FindDeployment(std::string_view deployment_id) const;
+  DeploymentNames NamesOfDeployments() const;
   const DeploymentChoices* ChoicesOf(std::string_view deployment_id) const;
   // The newest report about the host, while the target is connected and the sample is the present.
   std::optional<HostPresent> Host() const;

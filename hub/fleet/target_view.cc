@@ -96,6 +96,12 @@ std::optional<fleet::v1::Deployment> Target::FindDeployment(std::string_view dep
   return std::nullopt;
 }
 
+DeploymentNames Target::NamesOfDeployments() const {
+  DeploymentNames names;
+  for (const auto& [key, d] : deployments_) names[key] = {.id = d.id, .name = d.report.name()};
+  return names;
+}
+
 TargetSnapshot Target::Snapshot() const {
   TargetSnapshot snapshot{.target = Describe(), .deployments = {}};
   snapshot.deployments.reserve(deployments_.size());

@@ -2,50 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <filesystem>
 #include <utility>
 
-#include "common/files.h"
-#include "common/log.h"
 #include "common/status.h"
 #include "hub/logs/log_schema.h"
+#include "hub/store/set_aside.h"
 
 namespace muster::hub {
-namespace {
-
-// The log goes first: without it the file is a database as it was at its last checkpoint.
-absl::Status SetAside(const std::string& path) {
-  log::Error("{} is damaged; it is set aside as {}.damaged, and a new one begins: agents send what they still hold",
-             path, path);
-  std::error_code ignored;
-  std::filesystem::remove(path + "-shm", ignored);
-  for (const char* suffix : {"-wal", ""}) {
-    const std::string from = path + suffix;
-    if (!std::filesystem::exists(from, ignored)) continue;
-    if (std::rename(from.c_str(), (path + ".damaged" + suffix).c_str()) != 0) {
-      return ErrnoError(errno, fmt::format("rename {}", from));
-    }
-  }
-  return absl::OkStatus();
-}
-
-// Left by a writer that met damage.
-std::string BadMark(const std::string& path) { return path + ".bad"; }
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Open(const std::string& path, const Options& options) {
-  std::error_code ignored;
-  if (std::filesystem::exists(BadMark(path), ignored)) {
-    RETURN_IF_ERROR(SetAside(path));
-    std::filesystem::remove(BadMark(path), ignored);
-  }
-  absl::StatusOr<std::unique_ptr<LogStore>> opened = TryOpen(path, options);
-  if (ReasonOf(opened.status()) != "DATABASE_CORRUPT") return opened;
-  RETURN_IF_ERROR(SetAside(path));
-  return TryOpen(path, options);
+  std::unique_ptr<LogStore> logs;
+  RETURN_IF_ERROR(OpenOrSetAside(path, "agents send what they still hold", [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(logs, TryOpen(path, options));
+    return absl::OkStatus();
+  }));
+  return logs;
 }
 
 absl::StatusOr<std::unique_ptr<LogStore>> LogStore::TryOpen(const std::string& path, const Options& options) {
@@ -57,7 +27,7 @@ absl::StatusOr<std::unique_ptr<LogStore>> LogStore::TryOpen(const std::string& p
   of_store.pacing = options.pacing;
   of_store.observer = {
       .committed = [self = logs.get()](absl::Duration took, std::size_t) { self->observer_.committed(took); },
-      .failed = [self = logs.get()] { self->OnFailed(); },
+      .failed = [self = logs.get()] { MarkBad(self->path_, self->store_->writer().Fault()); },
       .subject = "log lines"};
   ASSIGN_OR_RETURN(logs->store_, Store::Open(path, std::move(of_store)));
   RETURN_IF_ERROR(logs->Load());
@@ -111,14 +81,6 @@ void LogStore::OnStored(const std::string& target_id, const LogBatchOutcome& out
   // Under the lock, so that it has run for the last time when SetListener returns.
   MutexLock lock(&listener_mutex_);
   if (listener_) listener_();
-}
-
-// On the writer thread.
-void LogStore::OnFailed() {
-  const absl::Status fault = store_->writer().Fault();
-  if (ReasonOf(fault) != "DATABASE_CORRUPT") return;
-  const absl::Status marked = WriteFileAtomically(BadMark(path_), MessageOf(fault) + "\n", 0600);
-  if (!marked.ok()) log::Error("{} is damaged, and that could not be noted: {}", path_, MessageOf(marked));
 }
 
 void LogStore::SetListener(std::function<void()> stored) {

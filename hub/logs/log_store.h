@@ -77,7 +77,6 @@ class LogStore {
   static absl::StatusOr<std::unique_ptr<LogStore>> TryOpen(const std::string& path, const Options& options);
   absl::Status Load();
   void OnStored(const std::string& target_id, const LogBatchOutcome& outcome);
-  void OnFailed();
 
   const std::string path_;
   const LogObserver observer_;

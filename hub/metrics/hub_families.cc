@@ -69,6 +69,15 @@ void WriteHubGauges(const HubGauges& hub, PageWriter& page) {
   Gauge(page, "distr_hub_log_tail_rows", "Rows of log lines that are not merged yet.",
         static_cast<double>(hub.logs.tail_rows));
   Gauge(page, "distr_hub_log_chunks", "Chunks of log lines.", static_cast<double>(hub.logs.chunks));
+  Gauge(page, "distr_hub_metric_store_bytes", "Size of the stored host metrics, which the bound is about.",
+        static_cast<double>(hub.samples.store_bytes), "bytes");
+  Gauge(page, "distr_hub_metric_store_limit_bytes", "What the stored host metrics may take now.",
+        static_cast<double>(hub.samples.limit_bytes), "bytes");
+  Gauge(page, "distr_hub_metric_store_writable", "Whether host metrics can be moved to their store now.",
+        hub.samples.is_writable ? 1 : 0);
+  Gauge(page, "distr_hub_metric_chunks", "Chunks of host metrics.", static_cast<double>(hub.samples.chunks));
+  Gauge(page, "distr_hub_host_samples_waiting", "Samples of hosts that are not in the store of metrics yet.",
+        static_cast<double>(hub.samples.waiting));
   Gauge(page, "distr_hub_audit_log_entries", "Entries of the audit log.", static_cast<double>(hub.audit_entries));
   Counter(page, "distr_hub_audit_entries_total", "Audit entries written since the hub started.",
           static_cast<double>(hub.audit_entries_written));

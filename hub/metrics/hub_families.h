@@ -10,6 +10,7 @@
 #include "hub/logs/log_counts.h"
 #include "hub/metrics/page_writer.h"
 #include "hub/metrics/process_stats.h"
+#include "hub/samples/sample_counts.h"
 
 namespace muster::hub {
 
@@ -29,6 +30,7 @@ struct HubGauges {
   std::uint64_t http_connections_refused_total = 0;
   std::uint64_t http_requests_refused_total = 0;
   LogGauges logs = {};
+  SampleGauges samples = {};
 };
 
 void WriteHubGauges(const HubGauges& hub, PageWriter& page);

@@ -73,6 +73,10 @@ struct HubMetrics::Families {
   Counter& log_damaged =
       MakeCounter(registry, "distr_hub_log_chunks_damaged_total", "Chunks of log lines that were found damaged.")
           .Add({});
+  Counter& samples_stored =
+      MakeCounter(registry, "distr_hub_host_samples_total", "Samples of hosts that were stored.").Add({});
+  Family<Counter>& metric_values_pruned = MakeCounter(registry, "distr_hub_metric_values_pruned_total",
+                                                      "Values of host metrics that were forgotten, by reason.");
   Family<Counter>& api_requests = MakeCounter(registry, "distr_hub_api_requests_total",
                                               "Calls of the operators' API, by protocol, method and code.");
   Family<Histogram>& api_seconds = prometheus::BuildHistogram()
@@ -106,6 +110,9 @@ struct HubMetrics::Families {
       connect_redeemed.Add({{"result", result}});
     }
     for (const char* reason : {"age", "size", "volume"}) log_pruned.Add({{"reason", reason}});
+    for (const char* reason : {"age", "size", "volume", "waiting", "deleted"}) {
+      metric_values_pruned.Add({{"reason", reason}});
+    }
     for (const char* end : {"all", "page", "bytes", "time", "error"}) log_scans.Add({{"end", end}});
     for (const char* protocol : {"grpc", "connect"}) api_seconds.Add({{"protocol", protocol}}, kFast);
   }
@@ -171,6 +178,14 @@ void HubMetrics::ApiCall(std::string_view protocol, std::string_view method, abs
 
 void HubMetrics::ApiMethod(std::string_view protocol, std::string_view method) {
   families_->api_requests.Add({{"protocol", std::string(protocol)}, {"method", std::string(method)}, {"code", "ok"}});
+}
+
+void HubMetrics::SamplesStored(std::int64_t samples) {
+  families_->samples_stored.Increment(static_cast<double>(samples));
+}
+
+void HubMetrics::MetricValuesPruned(std::string_view reason, std::int64_t values) {
+  families_->metric_values_pruned.Add({{"reason", std::string(reason)}}).Increment(static_cast<double>(values));
 }
 
 void HubMetrics::LogScanned(std::string_view end, absl::Duration took, std::int64_t bytes) {

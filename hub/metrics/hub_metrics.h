@@ -53,6 +53,11 @@ class HubMetrics {
   void LogsPruned(std::string_view reason, std::int64_t lines);
   void LogChunkDamaged();
 
+  // ---- history of host metrics
+  void SamplesStored(std::int64_t samples);
+  // "age", "size", "volume", "waiting", "deleted".
+  void MetricValuesPruned(std::string_view reason, std::int64_t values);
+
   // ---- API, over "grpc" or "connect"
   void ApiCall(std::string_view protocol, std::string_view method, absl::StatusCode code, absl::Duration took);
   // Makes the method's series at 0.

@@ -92,10 +92,10 @@ char* PutNumber(double value, char* out) {
 
 }  // namespace
 
-std::string Label(std::string_view name, std::string_view value) {
+std::string Label(std::string_view name, std::string_view value, std::size_t max_bytes) {
   std::string label(name);
   label += "=\"";
-  for (const char c : CleanUtf8(value, kMaxLabelBytes)) {
+  for (const char c : CleanUtf8(value, max_bytes)) {
     switch (c) {
       case '\\':
         label += "\\\\";

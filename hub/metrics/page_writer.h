@@ -16,8 +16,8 @@ enum class FamilyType { kGauge, kCounter, kHistogram };
 // Longer label values are cut: names come from labels on customers' hosts, which may be 10 KB.
 inline constexpr std::size_t kMaxLabelBytes = 128;
 
-// A label with its value between quotes: valid UTF-8, at most kMaxLabelBytes, escaped.
-std::string Label(std::string_view name, std::string_view value);
+// A label with its value between quotes: valid UTF-8, at most `max_bytes`, escaped.
+std::string Label(std::string_view name, std::string_view value, std::size_t max_bytes = kMaxLabelBytes);
 
 class PageWriter {
  public:

@@ -10,6 +10,8 @@
 #include "common/text.h"
 #include "common/time_format.h"
 #include "hub/fleet/report_check.h"
+#include "hub/jobs/job_check.h"
+#include "hub/jobs/job_writes.h"
 
 namespace muster::hub {
 namespace {
@@ -87,6 +89,8 @@ void AgentSession::OnFrame(SessionRequest frame) {
       return OnRecordBatch(std::move(*frame.mutable_record_batch()));
     case SessionRequest::kGoodbye:
       return OnGoodbye(frame.goodbye());
+    case SessionRequest::kJobReport:
+      return OnJobReport(std::move(*frame.mutable_job_report()));
     case SessionRequest::FRAME_NOT_SET:
       return;  // a kind that only newer agents send
   }
@@ -114,16 +118,17 @@ void AgentSession::OnHello(const agent::v1::Hello& hello) {
         ASSIGN_OR_RETURN(stored_opening->run, RecordSessionOpening(database, opening));
         ASSIGN_OR_RETURN(stored_opening->applied, ReadPositions(database, opening.target_id, listed));
         stored_opening->applied.insert(stored_opening->applied.end(), of_logs.begin(), of_logs.end());
+        ASSIGN_OR_RETURN(stored_opening->jobs, ReadJobPosition(database, opening.target_id));
         return absl::OkStatus();
       },
       [self = shared_from_this(), stored_opening,
        admission = std::move(admission)](const absl::Status& stored) mutable {
         admission.run = stored_opening->run;
-        self->OnOpeningStored(admission, stored_opening->applied, stored);
+        self->OnOpeningStored(admission, *stored_opening, stored);
       });
 }
 
-void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const Positions& applied,
+void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const StoredOpening& opening,
                                    const absl::Status& stored) {
   if (!stored.ok()) {
     deps_->counters->refused("OVERLOADED");
@@ -145,7 +150,9 @@ void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const Posi
     if (!already_ended) {
       key_ = key;
       // Welcome is the first frame: settings pushed from now on must come after it.
-      Welcome(admission, applied, session_id);
+      Welcome(admission, opening, session_id);
+      if (opening.jobs) jobs_ = *opening.jobs;
+      session_counter_ = admission.opening.session_counter;
       state_ = State::kOpen;
     }
   }
@@ -157,13 +164,15 @@ void AgentSession::OnOpeningStored(const Fleet::Admission& admission, const Posi
 }
 
 // Called under the lock; the sink only queues.
-void AgentSession::Welcome(const Fleet::Admission& admission, const Positions& applied, const std::string& session_id) {
+void AgentSession::Welcome(const Fleet::Admission& admission, const StoredOpening& opening,
+                           const std::string& session_id) {
   SessionResponse frame;
   agent::v1::Welcome* welcome = frame.mutable_welcome();
   welcome->set_session_id(session_id);
   *welcome->mutable_hub_time() = ToProto(deps_->clock->Now());
   *welcome->mutable_settings() = deps_->fleet->SettingsFor({.slot = admission.slot});
-  for (const agent::v1::LanePosition& position : applied) *welcome->add_applied() = position;
+  for (const agent::v1::LanePosition& position : opening.applied) *welcome->add_applied() = position;
+  if (opening.jobs) *welcome->mutable_jobs() = *opening.jobs;
   welcome->set_session_counter(admission.opening.session_counter);
   welcome->set_hub_epoch(deps_->hub_epoch);
   welcome->set_target_name(admission.target_name);
@@ -176,7 +185,7 @@ void AgentSession::OnHeartbeat(const agent::v1::Heartbeat& heartbeat) {
   if (heartbeat.number() <= last_heartbeat_) return ProtocolError("heartbeats are not numbered upwards");
   last_heartbeat_ = heartbeat.number();
   const Moment now = deps_->clock->Read();
-  if (TooManyBeats(now.monotonic)) return ProtocolError("more than 150 heartbeats in 10 s");
+  if (beat_rate_.IsTooMuch(now.monotonic, kMaxBeatsPerWindow)) return ProtocolError("more than 150 heartbeats in 10 s");
   deps_->counters->heartbeat();
   if (auto refusal = deps_->fleet->Heartbeat(*key, heartbeat, now)) {
     if (refusal->reason == agent::v1::FAREWELL_REASON_PROTOCOL_ERROR) return ProtocolError(refusal->message);
@@ -192,12 +201,12 @@ void AgentSession::OnHeartbeat(const agent::v1::Heartbeat& heartbeat) {
   sink_->Send(frame);
 }
 
-bool AgentSession::TooManyBeats(Instant now) {
-  if (now - window_begun_ >= kBeatWindow) {
-    window_begun_ = now;
-    beats_in_window_ = 0;
+bool AgentSession::FrameRate::IsTooMuch(Instant now, int most) {
+  if (now - begun_ >= kRateWindow) {
+    begun_ = now;
+    frames_ = 0;
   }
-  return ++beats_in_window_ > kMaxBeatsPerWindow;
+  return ++frames_ > most;
 }
 
 void AgentSession::OnRecordBatch(agent::v1::RecordBatch batch) {
@@ -302,6 +311,7 @@ void AgentSession::OnBatchApplied(const BatchWork& work) {
   }
   deps_->fleet->NoteBatch(work.key, outcome);
   deps_->counters->records_applied(outcome.applied);
+  deps_->counters->samples_stored(outcome.samples);
   SessionResponse frame;
   agent::v1::BatchAck* ack = frame.mutable_batch_ack();
   ack->set_epoch(work.name.epoch);
@@ -332,6 +342,71 @@ void AgentSession::AnswerBatch(const BatchName& name, SessionResponse answer) {
 }
 
 BatchWindow& AgentSession::WindowOf(agent::v1::Lane lane) { return windows_[lane == agent::v1::LANE_LOGS ? 1 : 0]; }
+
+void AgentSession::OnJobReport(agent::v1::JobReport report) {
+  const auto key = OpenKey();
+  if (!key || deps_->jobs == nullptr) return;
+  auto accepted = deps_->fleet->AcceptBatch(*key, deps_->clock->Now());
+  if (const Refusal* refusal = std::get_if<Refusal>(&accepted)) return End(*refusal);
+  if (std::string defect = FindDefect(report); !defect.empty()) return ProtocolError(std::move(defect));
+  if (job_report_rate_.IsTooMuch(deps_->clock->Monotonic(), kMaxJobReportsPerWindow)) {
+    return ProtocolError("more than 15 reports of jobs in 10 s");
+  }
+  agent::v1::JobPosition before;
+  std::int64_t session_counter = 0;
+  bool is_second = false;
+  {
+    MutexLock lock(&mutex_);
+    is_second = std::exchange(storing_jobs_, true);
+    before = jobs_;
+    session_counter = session_counter_;
+  }
+  if (is_second) return ProtocolError("reports of jobs are sent without waiting for answers");
+  // A disk that was rolled back tells all of its store again: nothing of that is here yet.
+  if (before.store_id() != report.store_id() || before.version() > report.version()) {
+    before.set_store_id(report.store_id());
+    before.set_version(0);
+  }
+  // The agent sends it again in a while.
+  if (deps_->writer->queued() >= kMaxWriterQueue) return AnswerJobs(before, {});
+  auto outcome = std::make_shared<absl::StatusOr<JobOutcome>>(JobOutcome());
+  deps_->writer->Submit(
+      [outcome, session_counter, origin = std::get<BatchOrigin>(std::move(accepted)),
+       report = std::move(report)](sqlite::Database& database) mutable -> absl::Status {
+        // The agent's next session may have told more already.
+        RETURN_IF_ERROR(CheckNewestSession(database, origin.target_id, session_counter));
+        *outcome = ApplyJobReport(database, origin, std::move(report));
+        return outcome->status();
+      },
+      [self = shared_from_this(), outcome, before](const absl::Status& stored) {
+        if (!stored.ok()) *outcome = stored;
+        self->OnJobsStored(before, std::move(*outcome));
+      });
+}
+
+void AgentSession::OnJobsStored(const agent::v1::JobPosition& position, absl::StatusOr<JobOutcome> outcome) {
+  if (outcome.ok()) {
+    const agent::v1::JobPosition stored = outcome->position;
+    return AnswerJobs(stored, deps_->jobs->Apply(*std::move(outcome), deps_->clock->Read()));
+  }
+  if (ReasonOf(outcome.status()) == "SECRET_ROTATED") return End(RotatedRefusal());
+  if (ReasonOf(outcome.status()) == "TARGET_NOT_FOUND") return End(DeletedRefusal());
+  AnswerJobs(position, {});
+}
+
+void AgentSession::AnswerJobs(const agent::v1::JobPosition& position, const std::vector<std::string>& refusals) {
+  SessionResponse frame;
+  agent::v1::JobAck* ack = frame.mutable_job_ack();
+  ack->set_store_id(position.store_id());
+  ack->set_version(position.version());
+  for (const std::string& refusal : refusals) ack->add_refusals(refusal);
+  {
+    MutexLock lock(&mutex_);
+    storing_jobs_ = false;
+    jobs_ = position;
+  }
+  sink_->Send(frame);
+}
 
 void AgentSession::OnGoodbye(const agent::v1::Goodbye& goodbye) {
   std::optional<absl::Time> expected_return;

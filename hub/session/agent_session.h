@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "hub/fleet/fleet.h"
+#include "hub/jobs/job_registry.h"
 #include "hub/logs/log_store.h"
 #include "hub/session/batch_window.h"
 #include "hub/store/journal_writes.h"
@@ -43,6 +44,8 @@ struct SessionCounters {
   std::function<void(std::string_view reason)> frame_refused;
   std::function<void(std::int64_t records)> records_applied;
   std::function<void(std::string_view reason)> batch_refused;
+  // Of the applied records: samples of hosts.
+  std::function<void(std::int64_t samples)> samples_stored = [](std::int64_t) {};
 };
 
 struct SessionDeps {
@@ -50,6 +53,8 @@ struct SessionDeps {
   Writer* writer = nullptr;
   // Null: the lane of logs is not taken.
   LogStore* logs = nullptr;
+  // Null: reports of jobs are not taken.
+  JobRegistry* jobs = nullptr;
   const Clock* clock = nullptr;
   const SessionCounters* counters = nullptr;
   std::string hub_epoch;
@@ -64,7 +69,9 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   // An agent leaves 100 ms between heartbeats, so it sends at most 100 in 10 s; half as many again for a burst after a
   // stall of the network.
   static constexpr int kMaxBeatsPerWindow = 150;
-  static constexpr absl::Duration kBeatWindow = absl::Seconds(10);
+  // An agent leaves a second between reports of jobs, so it sends at most 10 in 10 s.
+  static constexpr int kMaxJobReportsPerWindow = 15;
+  static constexpr absl::Duration kRateWindow = absl::Seconds(10);
   // With so many operations waiting for the writer no batch is taken: batches of 64 KiB would be 64 MiB, and operators
   // and sessions wait behind them.
   static constexpr std::size_t kMaxWriterQueue = 1000;
@@ -101,6 +108,17 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
     BatchOutcome outcome;
   };
 
+  // Frames of one kind in the present window.
+  class FrameRate {
+   public:
+    // Counts one more; true: there were `most` before.
+    bool IsTooMuch(Instant now, int most);
+
+   private:
+    Instant begun_;
+    int frames_ = 0;
+  };
+
   enum class State { kAwaitHello, kAdmitting, kOpen, kEnded };
 
   void OnHello(const agent::v1::Hello& hello);
@@ -109,9 +127,10 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   struct StoredOpening {
     absl::Time run;
     Positions applied;
+    std::optional<agent::v1::JobPosition> jobs;
   };
-  void OnOpeningStored(const Fleet::Admission& admission, const Positions& applied, const absl::Status& stored);
-  void Welcome(const Fleet::Admission& admission, const Positions& applied, const std::string& session_id);
+  void OnOpeningStored(const Fleet::Admission& admission, const StoredOpening& opening, const absl::Status& stored);
+  void Welcome(const Fleet::Admission& admission, const StoredOpening& opening, const std::string& session_id);
   void OnHeartbeat(const agent::v1::Heartbeat& heartbeat);
   void OnRecordBatch(agent::v1::RecordBatch batch);
   bool Takes(agent::v1::Lane lane) const;
@@ -127,8 +146,13 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   // Answers leave in the order in which the lane's batches came.
   void AnswerBatch(const BatchName& name, agent::v1::SessionResponse answer) ABSL_LOCKS_EXCLUDED(mutex_);
   BatchWindow& WindowOf(agent::v1::Lane lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnJobReport(agent::v1::JobReport report) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnJobsStored(const agent::v1::JobPosition& position, absl::StatusOr<JobOutcome> outcome)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // `position`: up to where all is stored.
+  void AnswerJobs(const agent::v1::JobPosition& position, const std::vector<std::string>& refusals)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   void OnGoodbye(const agent::v1::Goodbye& goodbye);
-  bool TooManyBeats(Instant now);
   void ProtocolError(std::string message);
   // Leaves every state for kEnded; false when another thread was first. `closing` is what the fleet is told.
   bool EnterEnded(const std::string& closing, std::optional<absl::Time> expected_return = {})
@@ -142,14 +166,20 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   // Of the agent's frames only, which come one at a time.
   std::int64_t last_heartbeat_ = 0;
   std::optional<Instant> last_ack_;
-  Instant window_begun_;
-  int beats_in_window_ = 0;
+  FrameRate beat_rate_;
+  FrameRate job_report_rate_;
 
   mutable Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kAwaitHello;
   std::optional<Fleet::SessionKey> key_ ABSL_GUARDED_BY(mutex_);
   // Of events and of logs: neither waits for the other's writer.
   std::array<BatchWindow, 2> windows_ ABSL_GUARDED_BY(mutex_);
+  // A report of jobs is with the writer.
+  bool storing_jobs_ ABSL_GUARDED_BY(mutex_) = false;
+  // Of the last report that was stored; of Welcome before.
+  agent::v1::JobPosition jobs_ ABSL_GUARDED_BY(mutex_);
+  // As Welcome gave it.
+  std::int64_t session_counter_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace muster::hub

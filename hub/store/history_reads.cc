@@ -261,6 +261,13 @@ absl::StatusOr<Availability> HistoryReader::ReadAvailability(const HistorySubjec
   });
 }
 
+absl::StatusOr<std::vector<LostRecords>> HistoryReader::ReadGaps(const HistorySubject& target, const TimeSpan& window) {
+  std::vector<LostRecords> gaps;
+  RETURN_IF_ERROR(LoadGaps(database_, target.target_id, {.from = window.from, .to = Floor(window.to)},
+                           Floor(window.from), /*last=*/true, gaps));
+  return gaps;
+}
+
 absl::StatusOr<FleetAt> HistoryReader::ReadFleetAt(absl::Time at, std::string_view customer) {
   at = Floor(at);
   return InOneTransaction(database_, [&]() -> absl::StatusOr<FleetAt> {

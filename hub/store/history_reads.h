@@ -65,6 +65,9 @@ class HistoryReader {
   // Of either; `window` has both ends.
   absl::StatusOr<Availability> ReadAvailability(const HistorySubject& subject, const TimeSpan& window);
 
+  // Records of the target's agent that are lost in the window, which has both ends: newest first, at most kMaxGaps.
+  absl::StatusOr<std::vector<LostRecords>> ReadGaps(const HistorySubject& target, const TimeSpan& window);
+
   // Every target and deployment that existed then, each with when the fact that says so began. With a customer, only
   // that customer's.
   absl::StatusOr<FleetAt> ReadFleetAt(absl::Time at, std::string_view customer);

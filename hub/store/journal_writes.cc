@@ -13,6 +13,7 @@
 #include "hub/store/agent_runs.h"
 #include "hub/store/batch_walk.h"
 #include "hub/store/change_rows.h"
+#include "hub/store/host_sample.h"
 #include "hub/store/records.h"
 
 namespace muster::hub {
@@ -81,8 +82,9 @@ std::string FindDefect(const Record& record) {
     case Record::kPresence:
       return FindDefect(record.presence());
     case Record::kHostSample:
+      return FindSampleDefect(record.host_sample());
     case Record::kLogLines:
-      return "this hub does not keep such records yet";
+      return "log lines have a lane of their own";
     default:
       return "the record says nothing that this hub knows";
   }
@@ -106,6 +108,7 @@ class Application {
   };
 
   absl::Status ApplyOne(const Record& record, std::int64_t sequence);
+  absl::Status ApplyPayload(const Record& record, std::int64_t sequence, absl::Time at);
   absl::Status ApplyGap(const LostRecords& lost);
   absl::Status ApplyTransition(const Record& record, absl::Time at);
   absl::Status ApplyPresence(const PresenceRecord& presence, absl::Time at);
@@ -121,18 +124,6 @@ class Application {
   std::unordered_map<std::string, Known> known_;  // by key
 };
 
-// When it was created; an error when its secret is no more that of the session.
-absl::StatusOr<absl::Time> CheckTarget(sqlite::Database& database, const BatchOrigin& origin) {
-  ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT secret_generation, created_us FROM targets WHERE id=?"
-                                                         " AND deleted_us IS NULL"));
-  ASSIGN_OR_RETURN(const bool row, s.Bind(1, origin.target_id).Step());
-  if (!row) return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "the target was deleted");
-  if (s.Int64(0) != origin.secret_generation) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "SECRET_ROTATED", "the target secret was replaced");
-  }
-  return s.Time(1);
-}
-
 absl::StatusOr<BatchOutcome> Application::Run() {
   ASSIGN_OR_RETURN(const bool is_in_order, walk_.Begin());
   if (!is_in_order) return std::move(walk_.outcome());
@@ -147,12 +138,21 @@ absl::StatusOr<BatchOutcome> Application::Run() {
 absl::Status Application::ApplyOne(const Record& record, std::int64_t sequence) {
   if (const std::string defect = FindDefect(record); !defect.empty()) return walk_.Refuse(sequence, defect);
   const absl::Time at = walk_.Corrected(record);
-  const absl::Status stored =
-      record.has_transition() ? ApplyTransition(record, at) : ApplyPresence(record.presence(), at);
+  const absl::Status stored = ApplyPayload(record, sequence, at);
   // A record that breaks a constraint is a defect of ours: it must not hold up those behind it for ever.
   if (absl::IsAlreadyExists(stored)) return walk_.Refuse(sequence, MessageOf(stored));
   RETURN_IF_ERROR(stored);
   walk_.NoteApplied(at);
+  return absl::OkStatus();
+}
+
+absl::Status Application::ApplyPayload(const Record& record, std::int64_t sequence, absl::Time at) {
+  if (record.has_transition()) return ApplyTransition(record, at);
+  if (record.has_presence()) return ApplyPresence(record.presence(), at);
+  RETURN_IF_ERROR(StoreSample(database_,
+                              {.target_id = origin_.target_id, .at = at, .epoch = batch_.epoch(), .sequence = sequence},
+                              record.host_sample()));
+  ++walk_.outcome().samples;
   return absl::OkStatus();
 }
 
@@ -240,9 +240,20 @@ absl::Status Application::ApplyPresence(const PresenceRecord& presence, absl::Ti
 
 }  // namespace
 
+absl::StatusOr<absl::Time> CheckOrigin(sqlite::Database& database, const BatchOrigin& origin) {
+  ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT secret_generation, created_us FROM targets WHERE id=?"
+                                                         " AND deleted_us IS NULL"));
+  ASSIGN_OR_RETURN(const bool row, s.Bind(1, origin.target_id).Step());
+  if (!row) return MakeError(absl::StatusCode::kNotFound, "TARGET_NOT_FOUND", "the target was deleted");
+  if (s.Int64(0) != origin.secret_generation) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, "SECRET_ROTATED", "the target secret was replaced");
+  }
+  return s.Time(1);
+}
+
 absl::StatusOr<BatchOutcome> ApplyBatch(sqlite::Database& database, const BatchOrigin& origin,
                                         const RecordBatch& batch) {
-  ASSIGN_OR_RETURN(const absl::Time created, CheckTarget(database, origin));
+  ASSIGN_OR_RETURN(const absl::Time created, CheckOrigin(database, origin));
   return Application(database, origin, batch, created).Run();
 }
 

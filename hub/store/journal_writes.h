@@ -47,6 +47,8 @@ struct BatchOutcome {
   std::optional<std::int64_t> expected;
   // Records by what became of them; gap records are not among the applied ones.
   std::int64_t applied = 0;
+  // Of the applied ones: host samples.
+  std::int64_t samples = 0;
   std::int64_t duplicates = 0;
   std::int64_t gaps = 0;
   std::vector<agent::v1::RefusedRecord> refused;
@@ -57,9 +59,12 @@ struct BatchOutcome {
 // Empty, or what makes this no batch at all: the agent has broken the contract.
 std::string FindBatchDefect(const agent::v1::RecordBatch& batch);
 
+// When the target was created. FAILED_PRECONDITION "SECRET_ROTATED" when its secret is no more that of the session,
+// NOT_FOUND "TARGET_NOT_FOUND" when it is deleted.
+absl::StatusOr<absl::Time> CheckOrigin(sqlite::Database& database, const BatchOrigin& origin);
+
 // Applies a batch without defect: each record is stored, refused for good or skipped because it was stored before, and
-// the position moves behind them. FAILED_PRECONDITION "SECRET_ROTATED" when the secret is no more that of the session,
-// NOT_FOUND "TARGET_NOT_FOUND" when the target is deleted; nothing is stored then.
+// the position moves behind them. Errors of CheckOrigin; nothing is stored then.
 absl::StatusOr<BatchOutcome> ApplyBatch(sqlite::Database& database, const BatchOrigin& origin,
                                         const agent::v1::RecordBatch& batch);
 

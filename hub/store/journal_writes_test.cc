@@ -136,7 +136,7 @@ TEST_F(ApplyBatchTest, PoisonIsNamedAndHoldsNothingUp) {
     Record record;
   } cases[] = {
       {"no payload", with(good, [](Record& r) { r.clear_payload(); })},
-      {"host sample", with(good, [](Record& r) { r.mutable_host_sample(); })},
+      {"host sample", with(good, [](Record& r) { r.mutable_host_sample()->set_memory_used_bytes(-1); })},
       {"log lines", with(good, [](Record& r) { r.mutable_log_lines(); })},
       {"no key", with(good, [&](Record& r) { deployment(r)->clear_key(); })},
       {"long key", with(good, [&](Record& r) { deployment(r)->set_key(std::string(kMaxKeyBytes + 1, 'k')); })},

@@ -84,6 +84,18 @@ absl::Status HistoryTrim::TrimTarget(sqlite::Database& database) {
              "DELETE FROM journal_positions WHERE (target_id, epoch, lane) IN (SELECT p.target_id, p.epoch, p.lane"
              " FROM journal_positions p JOIN targets t ON t.id=p.target_id WHERE t.id=?1 AND t.deleted_us<=?2"
              " LIMIT ?3)"));
+  // Samples of others leave when they are moved to metrics.db.
+  RETURN_IF_ERROR(Delete(
+      database,
+      "DELETE FROM host_samples WHERE (target_id, at_us, epoch, sequence) IN (SELECT s.target_id, s.at_us, s.epoch,"
+      " s.sequence FROM host_samples s JOIN targets t ON t.id=s.target_id WHERE t.id=?1 AND t.deleted_us<=?2"
+      " LIMIT ?3)"));
+  RETURN_IF_ERROR(Delete(database,
+                         "DELETE FROM job_groups WHERE id IN (SELECT g.id FROM job_groups g JOIN targets t"
+                         " ON t.id=g.target_id WHERE t.id=?1 AND t.deleted_us<=?2 LIMIT ?3)"));
+  RETURN_IF_ERROR(Delete(database,
+                         "DELETE FROM job_stores WHERE target_id IN (SELECT id FROM targets WHERE id=?1 AND"
+                         " deleted_us<=?2 LIMIT ?3)"));
   return Delete(database,
                 "DELETE FROM agent_runs WHERE (target_id, epoch) IN (SELECT r.target_id, r.epoch FROM agent_runs r"
                 " JOIN targets t ON t.id=r.target_id WHERE t.id=?1 AND t.deleted_us<=?2 LIMIT ?3)");

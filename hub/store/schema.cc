@@ -236,7 +236,62 @@ CREATE INDEX deployments_archived_off ON deployments(archived_us) WHERE archived
 PRAGMA user_version = 3;
 )sql";
 
-constexpr sqlite::Sql kSteps[] = {kVersion1, kVersion2, kVersion3};
+// What hosts told of themselves, until it is in metrics.db (docs/host-metrics.md, "History"). Clustered as it is moved
+// and asked for: by target and time.
+constexpr sqlite::Sql kVersion4 = R"sql(
+CREATE TABLE host_samples(
+  target_id TEXT NOT NULL REFERENCES targets(id),
+  at_us INTEGER NOT NULL,
+  epoch TEXT NOT NULL,
+  sequence INTEGER NOT NULL,
+  -- muster.agent.v1.HostSample
+  sample BLOB NOT NULL,
+  PRIMARY KEY(target_id, at_us, epoch, sequence)
+) STRICT, WITHOUT ROWID;
+
+PRAGMA user_version = 4;
+)sql";
+
+// What jobs pushed (docs/jobs.md): of each group the newest totals, no history.
+constexpr sqlite::Sql kVersion5 = R"sql(
+CREATE TABLE job_stores(
+  target_id TEXT PRIMARY KEY REFERENCES targets(id),
+  -- Of the agent, and up to which of its versions all is here.
+  store_id TEXT NOT NULL,
+  version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job_groups(
+  -- Rises, and is not given again: the earlier group decides of which type a family is.
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  target_id TEXT NOT NULL REFERENCES targets(id),
+  name TEXT NOT NULL,
+  store_id TEXT NOT NULL,
+  -- muster.agent.v1.JobGroup: as that store told it last, and what stores before the last few had
+  -- counted.
+  told BLOB NOT NULL,
+  base BLOB NOT NULL,
+  first_push_us INTEGER NOT NULL,
+  push_us INTEGER NOT NULL,
+  success_us INTEGER,
+  failure_us INTEGER,
+  -- When its series end; NULL: never. 0: they have ended, whatever a clock says later.
+  ends_us INTEGER
+) STRICT;
+CREATE UNIQUE INDEX job_groups_by_name ON job_groups(target_id, name);
+
+-- What the last of the former stores had told, so that one that comes back counts once; those before are in base.
+CREATE TABLE job_former_totals(
+  group_id INTEGER NOT NULL REFERENCES job_groups(id) ON DELETE CASCADE,
+  store_id TEXT NOT NULL,
+  told BLOB NOT NULL,
+  PRIMARY KEY(group_id, store_id)
+) STRICT;
+
+PRAGMA user_version = 5;
+)sql";
+
+constexpr sqlite::Sql kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 static_assert(std::size(kSteps) == kSchemaVersion);
 
 }  // namespace

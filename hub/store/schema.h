@@ -9,7 +9,7 @@
 namespace muster::hub {
 
 // Number of the newest schema this build knows (PRAGMA user_version).
-inline constexpr int kSchemaVersion = 3;
+inline constexpr int kSchemaVersion = 5;
 
 const Schema& HubSchema();
 

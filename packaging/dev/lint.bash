@@ -12,6 +12,7 @@ shell_files() {
 fmt() {
   need './dev fmt' "${packages_lint[@]}"
   cxx_files | xargs -r clang-format-14 -i
+  git ls-files '*.jsonnet' '*.libsonnet' | xargs -r jsonnetfmt -i
   say "formatted"
 }
 
@@ -20,7 +21,7 @@ lint() {
   need './dev lint' "${packages_lint[@]}" "${packages_build[@]}"
   need_npm './dev lint'
   local check failed=()
-  for check in check_format check_shell check_proto check_units check_rules check_tidy; do
+  for check in check_format check_shell check_proto check_units check_mixin check_rules check_tidy; do
     say "lint: ${check#check_}"
     "$check" || failed+=("${check#check_}")
   done
@@ -60,6 +61,8 @@ check_units() {
   return "$status"
 }
 
+check_mixin() { git ls-files '*.jsonnet' '*.libsonnet' | xargs -r jsonnetfmt --test; }
+
 # check_rules: what no tool knows.
 check_rules() {
   local status=0
@@ -84,12 +87,13 @@ long_files() {
 }
 
 # clang-tidy reads compile_commands.json of the clang preset; the generated headers it needs are built first. It reads
-# the product only: it would take as long again for the tests, which run under the sanitizers instead.
+# the product only: it would take as long again for the tests, which run under the sanitizers instead. What tidy.sh found
+# clean before is not read again.
 check_tidy() {
   configure clang
   ninja -C build/clang -t targets all | sed -n 's/^\(.*\.pb\.h\): .*/\1/p' |
     xargs -r ninja -C build/clang -j "$jobs" >/dev/null || return 1
   git ls-files '*.cc' | grep -vE '^tests/|_(fuzz|test)\.cc$' |
-    xargs -r -n 1 -P "$jobs" clang-tidy-14 --quiet -p build/clang 2>&1 |
+    xargs -r -n 1 -P "$jobs" packaging/dev/tidy.sh build/clang 2>&1 |
     { grep -vE '^[0-9]+ warnings?( and [0-9]+ errors?)? generated|^Suppressed |^Use -header-filter|warnings? treated as error' || true; }
 }

@@ -12,11 +12,12 @@ packages_up=(curl jq)
 packages_engine=(docker.io docker-compose busybox-static)
 packages_fault=(iproute2 iptables util-linux e2fsprogs faketime python3)
 packages_test=(
-  "${packages_up[@]}" "${packages_engine[@]}" "${packages_fault[@]}" prometheus procps openssl shellcheck systemd python3-pytest
+  "${packages_up[@]}" "${packages_engine[@]}" "${packages_fault[@]}" prometheus jsonnet procps openssl shellcheck
+  systemd python3-pytest python3-yaml
 )
-packages_lint=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev shellcheck systemd)
+packages_lint=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev shellcheck systemd jq jsonnet)
 packages_clang=(clang-14 libclang-rt-14-dev)
-packages_bench=(libbenchmark-dev)
+packages_bench=(libbenchmark-dev prometheus-node-exporter)
 
 # missing_packages NAME...: prints those that are not installed.
 missing_packages() {
@@ -43,8 +44,8 @@ need() {
   install_packages "${missing[@]}"
 }
 
-# The packages docker.io and prometheus start a service when they are installed. What we need from them is the
-# program, so services stay as they were: a policy that refuses starts stands for as long as apt-get runs.
+# The packages docker.io, prometheus and its node exporter start a service when they are installed. What we need from
+# them is the program, so services stay as they were: a policy that refuses starts stands for as long as apt-get runs.
 install_packages() {
   local policy=/usr/sbin/policy-rc.d placed='' log status=0
   if [[ ! -e $policy ]]; then

@@ -243,6 +243,7 @@ class LabHousekeeping : public agent::Housekeeping {
   void SetLogsOff(std::vector<std::string> deployment_keys) override {
     collector_->SetLogsOff(std::move(deployment_keys));
   }
+  void SetMetricsEnabled(bool /*enabled*/) override {}
 
  private:
   agent::StateKeeper* const keeper_;

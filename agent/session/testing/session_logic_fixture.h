@@ -29,6 +29,7 @@ class RecordedOutput : public SessionOutput {
   }
   void RelistIntervalChanged(absl::Duration interval) override { relist_intervals.push_back(interval); }
   void SetLogsOff(std::vector<std::string> keys) override { logs_off.push_back(std::move(keys)); }
+  void SetMetricsEnabled(bool enabled) override { metrics_enabled.push_back(enabled); }
   void ReadRecords(const ReadRequest& request) override { reads.push_back(request); }
 
   int connects = 0;
@@ -39,6 +40,7 @@ class RecordedOutput : public SessionOutput {
   std::size_t frames_sent_before_keeping = 0;
   std::vector<absl::Duration> relist_intervals;
   std::vector<std::vector<std::string>> logs_off;
+  std::vector<bool> metrics_enabled;
   std::vector<ReadRequest> reads;
 };
 

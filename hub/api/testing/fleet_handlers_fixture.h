@@ -21,6 +21,7 @@
 #include "hub/api/fleet_handlers.h"
 #include "hub/api/testing/fake_stream.h"
 #include "hub/logs/testing/fake_log_reader.h"
+#include "hub/samples/testing/fake_sample_reader.h"
 #include "hub/store/reads.h"
 #include "hub/testing/fakes.h"
 
@@ -59,7 +60,13 @@ class FleetHandlersTest : public ::testing::Test {
                           .scans = &scans_,
                           .log_observer = {.scanned = [this](std::string_view end, absl::Duration,
                                                              std::int64_t) { scan_ends_.emplace_back(end); },
-                                           .tails = [this](std::size_t open) { open_tails_ = open; }}});
+                                           .tails = [this](std::size_t open) { open_tails_ = open; }},
+                          .samples = &sample_reader_,
+                          .host_present = [this](std::string_view id) -> std::optional<StoredSample> {
+                            const auto it = present_.find(std::string(id));
+                            return it == present_.end() ? std::nullopt : std::optional(it->second);
+                          },
+                          .jobs = [this] { return jobs_; }});
   }
   ~FleetHandlersTest() override {
     handlers_->Stop();
@@ -167,6 +174,9 @@ class FleetHandlersTest : public ::testing::Test {
   std::unique_ptr<TokenStore> tokens_;
   absl::Status log_fault_;
   FakeLogReader log_reader_;
+  FakeSampleReader sample_reader_;
+  std::map<std::string, StoredSample> present_;  // by target id
+  std::vector<Job> jobs_;
   std::vector<std::string> scan_ends_;
   std::size_t open_tails_ = 0;
   WorkerPool scans_{1, kMaxWaitingScans};

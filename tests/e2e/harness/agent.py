@@ -8,7 +8,7 @@ from .base import BIN, Process, run
 
 class Agent:
     def __init__(self, directory, hub, target, name="agent", runtime="docker", docker_socket=None, prefix=(),
-                 hub_address=None, start=True):
+                 hub_address=None, start=True, extra=()):
         """target: the answer of `target create`."""
         self.dir = directory / name
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -21,6 +21,7 @@ class Agent:
         self.docker_socket = docker_socket
         self.prefix = list(prefix)
         self.hub_address = hub_address or hub.grpc
+        self.extra = list(extra)
         self.process = None
         self.starts = 0
         if start:
@@ -37,7 +38,7 @@ class Agent:
         words = [*self.prefix, BIN / "muster-agent", "run", "--hub", self.hub_address, "--target-id", self.target_id,
                  "--target-secret-file", self.secret_file, "--data-dir", self.dir / "data", "--runtime", self.runtime,
                  "--ca-file", self.hub.ca]
-        return words + (["--docker-socket", self.docker_socket] if self.docker_socket else [])
+        return words + (["--docker-socket", self.docker_socket] if self.docker_socket else []) + self.extra
 
     def start(self):
         self.starts += 1

@@ -1,6 +1,7 @@
 """Debian's Prometheus scraping one address every second."""
 
 import json
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -8,7 +9,7 @@ from .base import Process, free_port, until
 
 
 class Prometheus:
-    def __init__(self, directory, target, token=None):
+    def __init__(self, directory, target, token=None, rule_files=()):
         self.port = free_port()
         directory.mkdir(parents=True, exist_ok=True)
         authorization = ""
@@ -16,7 +17,8 @@ class Prometheus:
             (directory / "token").write_text(token)
             authorization = f"    authorization: {{ type: Bearer, credentials_file: {directory}/token }}\n"
         (directory / "prometheus.yml").write_text(
-            "global: { scrape_interval: 1s, scrape_timeout: 1s }\n"
+            "global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }\n"
+            f"rule_files: {json.dumps([str(path) for path in rule_files])}\n"
             "scrape_configs:\n"
             "  - job_name: muster\n"
             f"{authorization}"
@@ -42,6 +44,14 @@ class Prometheus:
         answer = json.loads(self._get("/api/v1/query?" + urllib.parse.urlencode({"query": expression})))
         assert answer["status"] == "success", answer
         return [(row["metric"], float(row["value"][1])) for row in answer["data"]["result"]]
+
+    def ask(self, path, **parameters):
+        """`data` of an answer of the API; an expression that does not parse fails."""
+        try:
+            answer = json.loads(self._get(f"/api/v1/{path}?" + urllib.parse.urlencode(parameters, doseq=True)))
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{path} {parameters}: {error.read().decode()}") from None
+        return answer["data"]
 
     def scrape_health(self):
         """(health, lastError) of the one target."""
