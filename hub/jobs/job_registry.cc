@@ -175,7 +175,8 @@ JobRegistry::Kinds JobRegistry::KindsShown(const Moment& now, const Picture& pic
     }
   }
   Kinds shown;
-  for (const auto& [kind, id] : came) {
+  for (const auto& entry : came) {
+    const Kind& kind = entry.first;
     const std::vector<std::string> claims = ClaimsOf(std::string(kind.first), kind.second);
     const bool is_first = std::all_of(claims.begin(), claims.end(),
                                       [&](const std::string& claim) { return owners.at(claim).second == kind; });
