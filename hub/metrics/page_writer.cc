@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 
 #include "common/text.h"
 
@@ -19,8 +18,7 @@ constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
 constexpr double kMillion = 1e6;
 
 char* Put(std::string_view text, char* out) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
+  return out + text.copy(out, text.size());  // memcpy may not be given a text without data
 }
 
 // `millionths` as a decimal fraction without trailing zeros; not a whole number.
