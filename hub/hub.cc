@@ -370,7 +370,7 @@ absl::Status RunningHub::StartMetrics() {
   metrics_endpoint_ = std::make_unique<MetricsEndpoint>(
       config_.metrics,
       MetricsSources{.organization = fleet_->organization(),
-                     .fleet = [this] { return fleet_->Expose(clock_->Now()); },
+                     .fleet = [this](bool with_hosts) { return fleet_->Expose(clock_->Now(), with_hosts); },
                      .add_logs = [this](ExposedFleet* fleet) { AddLogCounts(logs_->store()->counts(), fleet); },
                      .hub = [this] { return Gauges(); },
                      .version = [this] { return fleet_->version() + jobs_->version(); },

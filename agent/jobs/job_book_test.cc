@@ -36,8 +36,8 @@ class JobBookTest : public testing::Test {
 };
 
 TEST_F(JobBookTest, AddsCountersSetsGaugesAndSortsObservations) {
-  ASSERT_TRUE(Apply("push g success\ncounter a 1\ngauge b 5\nhistogram c 1 5 6 100\nbuckets c 1 5 15").ok());
-  ASSERT_TRUE(Apply("push g failure\ncounter a 2.5\ngauge b -7\nhistogram c 15\ncounter a 1").ok());
+  ASSERT_TRUE(Apply("push g success\ncounter a_total 1\ngauge b 5\nhistogram c 1 5 6 100\nbuckets c 1 5 15").ok());
+  ASSERT_TRUE(Apply("push g failure\ncounter a_total 2.5\ngauge b -7\nhistogram c 15\ncounter a_total 1").ok());
   const v1::JobGroup group = Group("g");
   ASSERT_EQ(group.families_size(), 3);
   EXPECT_DOUBLE_EQ(group.families(0).series(0).value(), 4.5);
@@ -54,21 +54,21 @@ TEST_F(JobBookTest, TheDefaultBucketsAreThoseOfPrometheus) {
 }
 
 TEST_F(JobBookTest, AnIdCountsOnceWithinItsGroup) {
-  ASSERT_TRUE(Apply("push g id=1\ncounter a 1").ok());
-  EXPECT_EQ(*book_.Apply(PushOf("push g id=1\ncounter a 1"), now_), JobBook::Outcome::kKnown);
-  EXPECT_EQ(*book_.Apply(PushOf("push h id=1\ncounter a 1"), now_), JobBook::Outcome::kCounted);
+  ASSERT_TRUE(Apply("push g id=1\ncounter a_total 1").ok());
+  EXPECT_EQ(*book_.Apply(PushOf("push g id=1\ncounter a_total 1"), now_), JobBook::Outcome::kKnown);
+  EXPECT_EQ(*book_.Apply(PushOf("push h id=1\ncounter a_total 1"), now_), JobBook::Outcome::kCounted);
   EXPECT_EQ(Value("g"), 1);
 }
 
 TEST_F(JobBookTest, IdsAreForgottenByAgeAndNumber) {
-  ASSERT_TRUE(Apply("push g id=1\ncounter a 1").ok());
+  ASSERT_TRUE(Apply("push g id=1\ncounter a_total 1").ok());
   Keep();
   now_ = now_ + kPushIdAge;
   book_.Expire(now_);
-  EXPECT_EQ(*book_.Apply(PushOf("push g id=1\ncounter a 1"), now_), JobBook::Outcome::kKnown);
+  EXPECT_EQ(*book_.Apply(PushOf("push g id=1\ncounter a_total 1"), now_), JobBook::Outcome::kKnown);
   now_ = now_ + absl::Seconds(1);
   book_.Expire(now_);
-  EXPECT_EQ(*book_.Apply(PushOf("push g id=1\ncounter a 1"), now_), JobBook::Outcome::kCounted);
+  EXPECT_EQ(*book_.Apply(PushOf("push g id=1\ncounter a_total 1"), now_), JobBook::Outcome::kCounted);
   Keep();
   book_.AddIds({.row = 7, .taken = now_, .digests = std::vector<PushIdDigest>(kMaxPushIds)});
   book_.Expire(now_);
@@ -99,11 +99,11 @@ TEST_P(JobBookClashTest, RefusesAllOfThePushAndNamesBoth) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rules, JobBookClashTest,
-    testing::Values(Clashing{"counter a 1", "gauge a 1", "TYPE_CLASH", "a is a counter on this host, not a gauge"},
+    testing::Values(Clashing{"counter a_total 1", "gauge a_total 1", "TYPE_CLASH", "a_total is a counter on this host, not a gauge"},
                     Clashing{"gauge a 1", "histogram a 1", "TYPE_CLASH", "a is a gauge on this host, not a histogram"},
                     Clashing{"gauge a 1", "buckets a 1", "TYPE_CLASH", "only a histogram has buckets"},
-                    Clashing{"histogram a 1", "counter a_count 1", "TYPE_CLASH", "histogram a"},
-                    Clashing{"counter a_sum 1", "histogram a 1", "TYPE_CLASH", "a_sum"},
+                    Clashing{"histogram a 1", "gauge a_count 1", "TYPE_CLASH", "histogram a"},
+                    Clashing{"gauge a_sum 1", "histogram a 1", "TYPE_CLASH", "a_sum"},
                     Clashing{"histogram a 1\nbuckets a 1 2", "histogram a 1\nbuckets a 1 3", "BUCKETS_CLASH",
                              "1,2 on this host, not 1,3"},
                     Clashing{"gauge a_b_c 1\nunit a_b_c c", "unit a_b_c b_c", "UNIT_CLASH",
@@ -128,12 +128,12 @@ TEST_F(JobBookTest, ANewHelpIsToldForAllGroupsThatHaveTheFamily) {
 
 TEST_F(JobBookTest, BoundsSeriesOfTheHost) {
   std::string text = "push g\nhistogram h 1\n";  // 12
-  for (int i = 0; i < kMaxJobSeries - 12; ++i) text += fmt::format("counter a{{i=\"{}\"}} 1\n", i);
+  for (int i = 0; i < kMaxJobSeries - 12; ++i) text += fmt::format("counter a_total{{i=\"{}\"}} 1\n", i);
   ASSERT_TRUE(Apply(text).ok());
   EXPECT_TRUE(Apply(text).ok()) << "no new ones";
-  EXPECT_EQ(ReasonOf(Apply("push other\ncounter b 1")), "SERIES_LIMIT");
+  EXPECT_EQ(ReasonOf(Apply("push other\ncounter b_total 1")), "SERIES_LIMIT");
   Delete("g");
-  EXPECT_TRUE(Apply("push other\ncounter b 1").ok());
+  EXPECT_TRUE(Apply("push other\ncounter b_total 1").ok());
 }
 
 TEST_F(JobBookTest, BoundsGroupsOfTheHost) {
@@ -166,7 +166,7 @@ TEST_F(JobBookTest, ANewHelpDoesNotMakeAnotherGroupTooLarge) {
 }
 
 TEST_F(JobBookTest, ACounterGoesOnAfterItsTimeToLive) {
-  ASSERT_TRUE(Apply("push daily ttl=25h\ncounter a 5").ok());
+  ASSERT_TRUE(Apply("push daily ttl=25h\ncounter a_total 5").ok());
   EXPECT_EQ(book_.Groups(now_), 1);
   now_ = now_ + absl::Hours(25);
   book_.Expire(now_);
@@ -174,12 +174,12 @@ TEST_F(JobBookTest, ACounterGoesOnAfterItsTimeToLive) {
   EXPECT_EQ(book_.Series(now_), 0);
   now_ = now_ + absl::Hours(24 * 300);
   book_.Expire(now_);
-  ASSERT_TRUE(Apply("push daily\ncounter a 2").ok());
+  ASSERT_TRUE(Apply("push daily\ncounter a_total 2").ok());
   EXPECT_EQ(Value("daily"), 7);
 }
 
 TEST_F(JobBookTest, ATombstoneIsForgottenInTheEndAndTheHubIsTold) {
-  ASSERT_TRUE(Apply("push daily ttl=1h\ncounter a 5").ok());
+  ASSERT_TRUE(Apply("push daily ttl=1h\ncounter a_total 5").ok());
   Keep();
   now_ = now_ + kTombstoneAge + absl::Hours(1);
   book_.Expire(now_);
@@ -194,7 +194,7 @@ TEST_F(JobBookTest, ATombstoneIsForgottenInTheEndAndTheHubIsTold) {
 
 TEST_F(JobBookTest, TombstonesAreBounded) {
   for (std::size_t i = 0; i < kMaxTombstones + 5; ++i) {
-    ASSERT_TRUE(Apply(fmt::format("push g{} ttl=1s\ncounter a 1", i)).ok());
+    ASSERT_TRUE(Apply(fmt::format("push g{} ttl=1s\ncounter a_total 1", i)).ok());
     now_ = now_ + absl::Seconds(1);
   }
   book_.Expire(now_);
@@ -204,30 +204,30 @@ TEST_F(JobBookTest, TombstonesAreBounded) {
 }
 
 TEST_F(JobBookTest, ADeletedGroupIsToldAndBeginsAtNothing) {
-  ASSERT_TRUE(Apply("push g id=1\ncounter a 5").ok());
+  ASSERT_TRUE(Apply("push g id=1\ncounter a_total 5").ok());
   Keep();
   Delete("g");
   EXPECT_TRUE(Group("g").is_deleted());
   Keep();
-  EXPECT_EQ(*book_.Apply(PushOf("push g id=1\ncounter a 5"), now_), JobBook::Outcome::kKnown);
+  EXPECT_EQ(*book_.Apply(PushOf("push g id=1\ncounter a_total 5"), now_), JobBook::Outcome::kKnown);
   ASSERT_TRUE(Apply("push g\ngauge a 2").ok()) << "its name is free for another type";
   EXPECT_EQ(Value("g"), 2);
 }
 
 TEST_F(JobBookTest, NoTwoGroupsHaveTheSameVersion) {
-  ASSERT_TRUE(Apply("push g\ncounter a 5").ok());
-  ASSERT_TRUE(Apply("push h\ncounter a 5").ok());
+  ASSERT_TRUE(Apply("push g\ncounter a_total 5").ok());
+  ASSERT_TRUE(Apply("push h\ncounter a_total 5").ok());
   Keep();
   EXPECT_EQ(Group("g").version(), 1);
   EXPECT_EQ(Group("h").version(), 2);
-  ASSERT_TRUE(Apply("push g\ncounter a 5").ok());
+  ASSERT_TRUE(Apply("push g\ncounter a_total 5").ok());
   Keep();
   EXPECT_EQ(Group("g").version(), 3);
   EXPECT_EQ(book_.version(), 3);
 }
 
 TEST_F(JobBookTest, SumsStayFinite) {
-  ASSERT_TRUE(Apply("push g\ncounter a 1.7e308\ncounter a 1.7e308").ok());
+  ASSERT_TRUE(Apply("push g\ncounter a_total 1.7e308\ncounter a_total 1.7e308").ok());
   EXPECT_TRUE(std::isfinite(Value("g")));
 }
 

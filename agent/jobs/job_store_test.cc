@@ -46,9 +46,9 @@ TEST_F(JobStoreTest, GoesOnCountingAfterAReopenAndKnowsItsIds) {
   v1::JobPosition before;
   {
     JobStore store(Options(), &clock_);
-    EXPECT_EQ(Answer(store, "push g id=1 success ttl=1d period=2d\ncounter a{b=\"c\"} 5\nhistogram h_s 1\nhelp h_s T"),
+    EXPECT_EQ(Answer(store, "push g id=1 success ttl=1d period=2d\ncounter a_total{b=\"c\"} 5\nhistogram h_s 1\nhelp h_s T"),
               "ok");
-    EXPECT_EQ(Answer(store, "push g id=2 failure\ncounter a{b=\"c\"} 5"), "ok");
+    EXPECT_EQ(Answer(store, "push g id=2 failure\ncounter a_total{b=\"c\"} 5"), "ok");
     EXPECT_EQ(Answer(store, "push g\ngauge a 1"), "TYPE_CLASH");
     before = *store.Position();
   }
@@ -57,7 +57,7 @@ TEST_F(JobStoreTest, GoesOnCountingAfterAReopenAndKnowsItsIds) {
   store.Flush();
   EXPECT_EQ(store.Position()->store_id(), before.store_id());
   EXPECT_GE(store.Position()->version(), before.version());
-  EXPECT_EQ(Answer(store, "push g id=1\ncounter a{b=\"c\"} 5"), "ok known");
+  EXPECT_EQ(Answer(store, "push g id=1\ncounter a_total{b=\"c\"} 5"), "ok known");
   const v1::JobReport report = All(store);
   ASSERT_EQ(report.groups_size(), 1);
   const v1::JobGroup& group = report.groups(0);
@@ -70,14 +70,14 @@ TEST_F(JobStoreTest, GoesOnCountingAfterAReopenAndKnowsItsIds) {
   EXPECT_EQ(FromProto(group.time_to_live()), absl::Hours(24));
   EXPECT_EQ(FromProto(group.period()), absl::Hours(48));
   EXPECT_EQ(group.refused_pushes(), 1);
-  EXPECT_EQ(Answer(store, "push g id=3\ncounter a{b=\"c\"} 1"), "ok");
+  EXPECT_EQ(Answer(store, "push g id=3\ncounter a_total{b=\"c\"} 1"), "ok");
   EXPECT_EQ(Value(store), 11);
 }
 
 TEST_F(JobStoreTest, AgesOfAnotherBootAreThoseOfTheWallClock) {
   {
     JobStore store(Options("boot-1"), &clock_);
-    ASSERT_EQ(Answer(store, "push g\ncounter a 5"), "ok");
+    ASSERT_EQ(Answer(store, "push g\ncounter a_total 5"), "ok");
   }
   FakeClock after;
   after.Advance(clock_.Monotonic() - Instant());  // another origin of the monotonic clock
@@ -107,11 +107,11 @@ TEST_F(JobStoreTest, AnotherFileIsAnotherStore) {
 TEST_F(JobStoreTest, ADamagedFileIsSetAsideAndANewStoreBegins) {
   {
     JobStore store(Options(), &clock_);
-    ASSERT_EQ(Answer(store, "push g\ncounter a 5"), "ok");
+    ASSERT_EQ(Answer(store, "push g\ncounter a_total 5"), "ok");
   }
   std::ofstream(Options().path, std::ios::trunc) << std::string(8192, 'x');
   JobStore store(Options(), &clock_);
-  EXPECT_EQ(Answer(store, "push g\ncounter a 1"), "ok");
+  EXPECT_EQ(Answer(store, "push g\ncounter a_total 1"), "ok");
   EXPECT_EQ(Value(store), 1);
   EXPECT_TRUE(std::filesystem::exists(Options().path + ".damaged"));
 }
@@ -143,11 +143,11 @@ TEST_F(JobStoreTest, TellsItsListenerUntilThatIsTakenOff) {
   JobStore store(Options(), &clock_);
   std::atomic<int> calls = 0;
   store.SetListener([&calls] { ++calls; });
-  ASSERT_EQ(Answer(store, "push g\ncounter a 5"), "ok");
+  ASSERT_EQ(Answer(store, "push g\ncounter a_total 5"), "ok");
   EXPECT_GE(calls, 1);
   store.SetListener(nullptr);
   const int before = calls;
-  ASSERT_EQ(Answer(store, "push g\ncounter a 5"), "ok");
+  ASSERT_EQ(Answer(store, "push g\ncounter a_total 5"), "ok");
   EXPECT_EQ(calls, before);
 }
 
@@ -155,12 +155,12 @@ TEST_F(JobStoreTest, AFileThatCannotBeMadeIsAFaultAndHeals) {
   JobFile::Options options = Options();
   options.path = dir_.path() + "/later/jobs.db";
   JobStore store(options, &clock_);
-  EXPECT_EQ(Answer(store, "push g\ncounter a 5"), "STORE_FAILED");
+  EXPECT_EQ(Answer(store, "push g\ncounter a_total 5"), "STORE_FAILED");
   EXPECT_FALSE(store.GetStatus().fault.empty());
   EXPECT_FALSE(store.Position().has_value());
   std::filesystem::create_directory(dir_.path() + "/later");
   clock_.Advance(kJobReopenInterval);
-  EXPECT_EQ(Answer(store, "push g\ncounter a 5"), "ok");
+  EXPECT_EQ(Answer(store, "push g\ncounter a_total 5"), "ok");
   EXPECT_EQ(store.GetStatus().fault, "");
 }
 
@@ -170,7 +170,7 @@ class JobStoreFaultTest : public JobStoreTest {
  protected:
   static constexpr int kPushes = 6;
 
-  static Push Nth(int i) { return PushOf(fmt::format("push g id={}\ncounter a 1\nhistogram h {}", i, i)); }
+  static Push Nth(int i) { return PushOf(fmt::format("push g id={}\ncounter a_total 1\nhistogram h {}", i, i)); }
 
   // How many were answered ok before the first that was not.
   static int PushUntilItFails(const JobFile::Options& options, FakeClock* clock) {
@@ -193,7 +193,7 @@ class JobStoreFaultTest : public JobStoreTest {
     ASSERT_GE(held, answered) << what;
     ASSERT_LE(held, answered + 1) << what;
     for (int i = 0; i < kPushes; ++i) {
-      const std::string answer = Answer(store, fmt::format("push g id={}\ncounter a 1\nhistogram h {}", i, i));
+      const std::string answer = Answer(store, fmt::format("push g id={}\ncounter a_total 1\nhistogram h {}", i, i));
       ASSERT_EQ(answer, i < static_cast<int>(held) ? "ok known" : "ok") << what << ", push " << i;
     }
     ASSERT_EQ(Value(store), kPushes) << what;
@@ -249,14 +249,14 @@ TEST_F(JobStoreFaultTest, ADiskThatLiesAboutSyncsIsNoticed) {
 TEST_F(JobStoreFaultTest, AFullDiskIsSaidAndCountsNothingAndThenItGoesOn) {
   sqlite::FaultVfs vfs(dir_.path());
   JobStore store(Options(), &clock_);
-  ASSERT_EQ(Answer(store, "push g id=1\ncounter a 1"), "ok");
+  ASSERT_EQ(Answer(store, "push g id=1\ncounter a_total 1"), "ok");
   vfs.Arm({.kind = sqlite::FaultKind::kDiskFull, .at_call = 1, .sticky = true});
-  EXPECT_EQ(Answer(store, "push g id=2\ncounter a 1"), "DISK_FULL");
+  EXPECT_EQ(Answer(store, "push g id=2\ncounter a_total 1"), "DISK_FULL");
   EXPECT_THAT(store.GetStatus().fault, StartsWith("no space left"));
   EXPECT_EQ(Value(store), 1) << "the session still reads what is durable";
   vfs.Disarm();
   clock_.Advance(kJobReopenInterval);
-  EXPECT_EQ(Answer(store, "push g id=2\ncounter a 1"), "ok");
+  EXPECT_EQ(Answer(store, "push g id=2\ncounter a_total 1"), "ok");
   EXPECT_EQ(Value(store), 2);
 }
 

@@ -71,23 +71,23 @@ TEST_P(PushParserRefusalTest, SaysWhyAndGoesOnBehindTheEnd) {
 INSTANTIATE_TEST_SUITE_P(
     Statements, PushParserRefusalTest,
     testing::Values(
-        Refused{"counter a NaN", "BAD_VALUE", "NaN"}, Refused{"gauge a nan", "BAD_VALUE", "NaN"},
-        Refused{"counter a -1", "BAD_VALUE", "does not go down"}, Refused{"counter a +Inf", "BAD_VALUE", "infinite"},
-        Refused{"counter a 1e999", "BAD_VALUE", "beyond"}, Refused{"histogram a 1 inf", "BAD_VALUE", "infinite"},
-        Refused{"counter a", "BAD_PUSH", "no number"}, Refused{"counter a 1 2", "BAD_PUSH", "more than one"},
-        Refused{"counter a 1x", "BAD_PUSH", "1x"}, Refused{"counter a +-1", "BAD_PUSH", "not a number"},
+        Refused{"counter a_total NaN", "BAD_VALUE", "NaN"}, Refused{"gauge a nan", "BAD_VALUE", "NaN"},
+        Refused{"counter a_total -1", "BAD_VALUE", "does not go down"}, Refused{"counter a_total +Inf", "BAD_VALUE", "infinite"},
+        Refused{"counter a_total 1e999", "BAD_VALUE", "beyond"}, Refused{"histogram a 1 inf", "BAD_VALUE", "infinite"},
+        Refused{"counter a", "BAD_PUSH", "no number"}, Refused{"counter a_total 1 2", "BAD_PUSH", "more than one"},
+        Refused{"counter a_total 1x", "BAD_PUSH", "1x"}, Refused{"counter a_total +-1", "BAD_PUSH", "not a number"},
         Refused{"count a 1", "BAD_PUSH", "\"count\""}, Refused{"ping", "BAD_PUSH", "ping"},
         Refused{"counter 1a 1", "BAD_NAME", "1a"}, Refused{"counter a-b 1", "BAD_NAME", "a-b"},
-        Refused{"counter up 1", "BAD_NAME", "taken"}, Refused{"counter distr_x 1", "BAD_NAME", "taken"},
-        Refused{"counter process_x 1", "BAD_NAME", "taken"}, Refused{"counter muster_x 1", "BAD_NAME", "taken"},
-        Refused{"counter scrape_x 1", "BAD_NAME", "taken"}, Refused{"counter a{__b=\"\"} 1", "BAD_NAME", "__b"},
-        Refused{"counter a{le=\"1\"} 1", "BAD_NAME", "le"}, Refused{"counter a{job=\"1\"} 1", "BAD_NAME", "job"},
-        Refused{"counter a{b:c=\"1\"} 1", "BAD_NAME", "b:c"},
-        Refused{"counter a{b=\"1\",b=\"2\"} 1", "BAD_NAME", "twice"}, Refused{"counter a{b=1} 1", "BAD_PUSH", "quotes"},
-        Refused{"counter a{b=\"1} 1", "BAD_PUSH", "does not end"},
-        Refused{"counter a{b=\"\\t\"} 1", "BAD_PUSH", "backslash"}, Refused{"counter a{b 1", "BAD_PUSH", "labels"},
-        Refused{"counter a{b=\"1\" c=\"2\"} 1", "BAD_PUSH", "comma"},
-        Refused{"counter a{b=\"" + std::string(1025, 'x') + "\"} 1", "TOO_LARGE", "1025"},
+        Refused{"gauge up 1", "BAD_NAME", "taken"}, Refused{"gauge distr_x 1", "BAD_NAME", "taken"},
+        Refused{"gauge process_x 1", "BAD_NAME", "taken"}, Refused{"gauge muster_x 1", "BAD_NAME", "taken"},
+        Refused{"gauge scrape_x 1", "BAD_NAME", "taken"}, Refused{"counter a_total{__b=\"\"} 1", "BAD_NAME", "__b"},
+        Refused{"counter a_total{le=\"1\"} 1", "BAD_NAME", "le"}, Refused{"counter a_total{job=\"1\"} 1", "BAD_NAME", "job"},
+        Refused{"counter a_total{b:c=\"1\"} 1", "BAD_NAME", "b:c"},
+        Refused{"counter a_total{b=\"1\",b=\"2\"} 1", "BAD_NAME", "twice"}, Refused{"counter a_total{b=1} 1", "BAD_PUSH", "quotes"},
+        Refused{"counter a_total{b=\"1} 1", "BAD_PUSH", "does not end"},
+        Refused{"counter a_total{b=\"\\t\"} 1", "BAD_PUSH", "backslash"}, Refused{"counter a_total{b 1", "BAD_PUSH", "labels"},
+        Refused{"counter a_total{b=\"1\" c=\"2\"} 1", "BAD_PUSH", "comma"},
+        Refused{"counter a_total{b=\"" + std::string(1025, 'x') + "\"} 1", "TOO_LARGE", "1025"},
         Refused{"counter " + std::string(201, 'x') + " 1", "TOO_LARGE", "201"},
         Refused{"buckets a", "BAD_PUSH", "at least one"}, Refused{"buckets a 1 1", "BAD_VALUE", "rise"},
         Refused{"buckets a 1 +Inf", "BAD_VALUE", "finite"}, Refused{"unit a_bytes seconds", "BAD_NAME", "_seconds"},
@@ -108,7 +108,7 @@ TEST(PushParserTest, AUnitStandsBeforeTotal) {
 }
 
 TEST(PushParserTest, AnEmptyLabelIsNone) {
-  EXPECT_TRUE(PushOf("push g\ncounter a{b=\"\"} 1").samples[0].labels.empty());
+  EXPECT_TRUE(PushOf("push g\ncounter a_total{b=\"\"} 1").samples[0].labels.empty());
 }
 
 TEST(PushParserTest, AnswersGarbageOnceAndUnderstandsTheNextRequest) {
@@ -119,7 +119,7 @@ TEST(PushParserTest, AnswersGarbageOnceAndUnderstandsTheNextRequest) {
 }
 
 TEST(PushParserTest, AForgottenEndCostsOnlyItsOwnPush) {
-  const auto requests = ParseAll("push a\ncounter x 1\npush b\nend\n");
+  const auto requests = ParseAll("push a\ncounter x_total 1\npush b\nend\n");
   ASSERT_EQ(requests.size(), 2u);
   EXPECT_EQ(requests[0].push.group, "a");
   EXPECT_EQ(ReasonOf(requests[0].error), "BAD_PUSH");
@@ -128,7 +128,7 @@ TEST(PushParserTest, AForgottenEndCostsOnlyItsOwnPush) {
 
 TEST(PushParserTest, BoundsStatementsAndBytes) {
   std::string text = "push g\n";
-  for (std::size_t i = 0; i <= kMaxPushStatements; ++i) text += "counter a 1\n";
+  for (std::size_t i = 0; i <= kMaxPushStatements; ++i) text += "counter a_total 1\n";
   EXPECT_EQ(ReasonOf(ParseAll(text + "end\n")[0].error), "TOO_LARGE");
   text = "push g\n";
   for (std::size_t i = 0; i * 1000 <= kMaxPushBytes; ++i) text += "help a " + std::string(1000, 'x') + "\n";

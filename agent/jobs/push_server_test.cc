@@ -83,7 +83,7 @@ class PushServerTest : public testing::Test {
 
 TEST_F(PushServerTest, AnswersInOrderWhateverIsAnsweredFirst) {
   Client client(path_);
-  client.Say("push g id=1\ncounter a 1\nend\nping\npush g\ngauge a 1\nend\nrubbish\npush g id=1\ncounter a 1\nend\n");
+  client.Say("push g id=1\ncounter a_total 1\nend\nping\npush g\ngauge a 1\nend\nrubbish\npush g id=1\ncounter a_total 1\nend\n");
   const std::string answers = client.Hear(5);
   EXPECT_THAT(answers, StartsWith("ok\nok muster-agent "));
   EXPECT_THAT(answers, HasSubstr("\nerror TYPE_CLASH a is a counter on this host, not a gauge\nerror BAD_PUSH "));
@@ -92,7 +92,7 @@ TEST_F(PushServerTest, AnswersInOrderWhateverIsAnsweredFirst) {
 
 TEST_F(PushServerTest, AnswersWhoHasSaidAllAndThenHangsUp) {
   Client client(path_);
-  client.Say("push g\ncounter a 1\nend\npush unfinished\n");
+  client.Say("push g\ncounter a_total 1\nend\npush unfinished\n");
   client.SayNoMore();
   EXPECT_EQ(client.HearToTheEnd(), "ok\n");
 }
@@ -103,7 +103,7 @@ TEST_F(PushServerTest, ManyPushesOnManyConnectionsAllCount) {
   std::vector<Client> clients;
   for (int i = 0; i < kClients; ++i) clients.emplace_back(path_);
   std::string pushes;
-  for (int i = 0; i < kPushes; ++i) pushes += "push g\ncounter a 1\nend\n";
+  for (int i = 0; i < kPushes; ++i) pushes += "push g\ncounter a_total 1\nend\n";
   for (const Client& client : clients) client.Say(pushes);
   for (Client& client : clients) {
     const std::string answers = client.Hear(kPushes);
@@ -203,14 +203,14 @@ TEST(PushCommandTest, RefusesWhatIsNoPush) {
       {group([](RawPush* p) { p->counters = {"a=-1"}; }), "", "BAD_VALUE"},
       {group([](RawPush* p) { p->group = "g h"; }), "", "BAD_PUSH"},
       {group([](RawPush* p) { p->time_to_live = "soon"; }), "", "BAD_PUSH"},
-      {group([](RawPush*) {}), "counter a 1\nend\npush h\n", "BAD_PUSH"},
+      {group([](RawPush*) {}), "counter a_total 1\nend\npush h\n", "BAD_PUSH"},
       {group([](RawPush*) {}), "nonsense\n", "BAD_PUSH"},
   };
   for (const Written& row : table) {
     EXPECT_EQ(ReasonOf(MakePushText(row.raw, row.statements).status()), row.reason) << row.statements;
   }
-  const PushText text = Must(MakePushText(group([](RawPush* p) { p->success = true; }), "counter a 1"));
-  EXPECT_EQ(text.request, fmt::format("push g id={} success\ncounter a 1\nend\n", text.id));
+  const PushText text = Must(MakePushText(group([](RawPush* p) { p->success = true; }), "counter a_total 1"));
+  EXPECT_EQ(text.request, fmt::format("push g id={} success\ncounter a_total 1\nend\n", text.id));
 }
 
 }  // namespace

@@ -1,14 +1,12 @@
-// What /metrics shows of the fleet: rows of plain numbers with their labels as text, copied out of the live fleet
-// target by target. In order of target id, deployments by key: the same before and after a restart. Filled by
+// What /metrics shows of the fleet: rows of plain numbers, copied out of the live fleet target by target, and views of
+// their labels. In order of target id, deployments by key: the same before and after a restart. Filled by
 // Fleet::Expose, owned by the reader, who needs no lock.
 #ifndef MUSTER_HUB_FLEET_EXPOSED_H_
 #define MUSTER_HUB_FLEET_EXPOSED_H_
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,32 +19,49 @@
 
 namespace muster::hub {
 
-// Text that lives as long as this does, one piece behind the other.
-class TextArena {
- public:
-  std::string_view Keep(std::string_view text) {
-    if (text.size() > left_) {
-      left_ = std::max(kChunkBytes, text.size());
-      // Not initialised: what is not used is not touched.
-      chunks_.emplace_back(new char[left_]);
-      next_ = chunks_.back().get();
-    }
-    std::memcpy(next_, text.data(), text.size());
-    const std::string_view kept(next_, text.size());
-    next_ += text.size();
-    left_ -= text.size();
-    return kept;
-  }
+// In all of them labels are escaped, without braces; times are Unix times in seconds; NaN: not known.
 
- private:
-  static constexpr std::size_t kChunkBytes = 256 * 1024;
-
-  std::vector<std::unique_ptr<char[]>> chunks_;
-  char* next_ = nullptr;
-  std::size_t left_ = 0;
+// What changes rarely about a target. Made at a scrape, shared by all scrapes until something in it changes.
+struct TargetFacts {
+  std::string_view id;
+  std::string_view labels;
+  // The labels without the id. `is_cut`: another target may have the same.
+  std::string_view place;
+  bool is_cut = false;
+  // Further labels; empty: not known.
+  std::string_view agent;
+  std::string_view machine;
+  double cpu_cores = 0;
+  double memory = 0;
 };
 
-// In all of them labels are escaped, without braces; times are Unix times in seconds; NaN: not known.
+struct DeploymentFacts {
+  std::string_view labels;
+  std::string_view info;  // further labels
+  types::v1::DeploymentStatus status = types::v1::DEPLOYMENT_STATUS_NO_STATUS;
+  double since = 0;
+  double restarts = 0;
+  std::array<std::int32_t, kContainerStates.size()> containers{};
+};
+
+struct ShownTarget {
+  struct Container {
+    std::uint32_t deployment = 0;
+    std::uint32_t use = 0;  // in HostNumbers
+    std::string_view label;
+  };
+  // All label texts, one behind the other: what the views below are views of.
+  std::string text;
+  TargetFacts target;
+  std::vector<DeploymentFacts> deployments;
+  // Of the host's parts, in the order of HostNumbers; empty: of names that were cut alike not the first. Made from a
+  // report with these names.
+  std::size_t host_names = 0;
+  std::vector<std::string_view> filesystems;
+  std::vector<std::string_view> network;
+  std::vector<std::string_view> disks;
+  std::vector<Container> containers;
+};
 
 struct ExposedJournal {
   double records = 0;
@@ -58,30 +73,24 @@ struct ExposedJournal {
   double poisoned = 0;
   double gap_records = 0;
   double duplicate_records = 0;
-  bool has_fault = false;
 };
 
 struct ExposedTarget {
-  std::string_view id;
   std::string_view labels;
-  // Its labels without the id. `is_cut`: another target may have the same.
-  std::string_view place;
-  bool is_cut = false;
+  const TargetFacts* facts = nullptr;
+  types::v1::TargetState state = types::v1::TARGET_STATE_NOT_CONNECTED;
   bool has_session = false;
   bool has_observer_fault = false;
   bool has_identity_warning = false;
   bool has_journal = false;
-  types::v1::TargetState state = types::v1::TARGET_STATE_NOT_CONNECTED;
+  bool has_journal_fault = false;
   double state_since = 0;
   double last_seen = 0;  // 0: never
+  // When its deployments were last reported; 0: never.
+  double reported = 0;
   double omitted = 0;
   double round_trip = 0;
   double clock_skew = 0;
-  // Further labels; empty: not known.
-  std::string_view agent;
-  std::string_view machine;
-  double cpu_cores = 0;
-  double memory = 0;
   ExposedJournal journal = {};
   double log_lines = 0;
   double log_lines_rate_dropped = 0;
@@ -96,17 +105,16 @@ struct ExposedLogDrop {
 
 struct ExposedDeployment {
   std::string_view labels;
-  std::string_view info;
+  const DeploymentFacts* facts = nullptr;
   types::v1::DeploymentStatus status = types::v1::DEPLOYMENT_STATUS_NO_STATUS;
   double reported = 0;  // 0: never
   double since = 0;
   double restarts = 0;
-  std::array<std::int32_t, kContainerStates.size()> containers{};
 };
 
 struct ExposedHost {
   std::string_view labels;  // the target's
-  HostScalars numbers;
+  const HostScalars* numbers = nullptr;
 };
 
 // A part of a host or of a deployment.
@@ -114,12 +122,11 @@ template <typename Numbers>
 struct ExposedPart {
   std::string_view labels;
   std::string_view more;
-  Numbers numbers;
+  const Numbers* numbers = nullptr;
 };
 
 struct ExposedFleet {
   absl::Time taken;
-  TextArena text;
   std::vector<ExposedTarget> targets;
   std::vector<ExposedDeployment> deployments;
   std::vector<ExposedLogDrop> log_drops;  // in order of target
@@ -128,7 +135,13 @@ struct ExposedFleet {
   std::vector<ExposedPart<DeviceNumbers>> network;
   std::vector<ExposedPart<DeviceNumbers>> disks;
   std::vector<ExposedPart<ContainerNumbers>> containers;
+  // Of each target; what all of the above points into.
+  std::vector<std::shared_ptr<const ShownTarget>> shown;
+  std::vector<std::shared_ptr<const LiveHost>> live_hosts;
 };
+
+// Once targets, shown and live_hosts are there: the rest.
+void SpreadRows(bool with_hosts, ExposedFleet* fleet);
 
 }  // namespace muster::hub
 

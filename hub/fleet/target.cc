@@ -50,6 +50,7 @@ Target::Target(StoredTarget stored) : stored_(std::move(stored)) {
     deployments_.emplace(deployment.report.key(), std::move(deployment));
   }
   stored_.deployments.clear();
+  NoteNumbers();
 }
 
 std::optional<Refusal> Target::CheckIdentity(const agent::v1::Hello& hello) const {
@@ -102,6 +103,7 @@ std::shared_ptr<SessionHandle> Target::OpenSession(LiveSession session, const Se
   stored_.last_seen = now.wall;
   observer_fault_.clear();
   SetState(types::TARGET_STATE_CONNECTED, reason, now.wall, events);
+  NoteNumbers();
   return replaced;
 }
 
@@ -140,7 +142,7 @@ std::optional<Refusal> Target::Heartbeat(std::int64_t session_number, const agen
   if (heartbeat.has_journal()) journal_.depth = CleanJournal(heartbeat.journal());
   // What was under way when metrics were switched off is too late.
   if (heartbeat.has_host() && stored_.metrics_enabled) {
-    host_ = std::make_unique<LiveHost>(ReadHost(heartbeat.host(), now));
+    host_ = std::make_shared<const LiveHost>(ReadHost(heartbeat.host(), now));
     DropOldHost(now.monotonic);
   }
   if (state() != types::TARGET_STATE_CONNECTED) {
@@ -158,6 +160,7 @@ std::optional<Refusal> Target::Heartbeat(std::int64_t session_number, const agen
       ConfirmDeployments(now, events);
   }
   session_->last_heartbeat = now.wall;
+  NoteNumbers();
   return std::nullopt;
 }
 
@@ -170,6 +173,7 @@ void Target::NoteBatch(const BatchOutcome& outcome) {
   journal_.gap_records += outcome.gaps;
   journal_.duplicate_records += outcome.duplicates;
   if (outcome.newest) journal_.newest = outcome.newest;
+  NoteNumbers();
 }
 
 void Target::CloseSession(std::int64_t session_number, std::string reason, std::optional<absl::Time> expected_return,
@@ -180,6 +184,7 @@ void Target::CloseSession(std::int64_t session_number, std::string reason, std::
   *session_end_->mutable_end_time() = ToProto(now.wall);
   session_end_->set_reason(std::move(reason));
   if (expected_return) *session_end_->mutable_expected_return() = ToProto(*expected_return);
+  NoteNumbers();
 }
 
 agent::v1::Settings Target::SettingsForAgent() const {
@@ -237,6 +242,7 @@ std::shared_ptr<SessionHandle> Target::Rotate(const SecretHash& hash, std::int64
   if (state() != types::TARGET_STATE_NOT_CONNECTED) {
     SetState(types::TARGET_STATE_NOT_CONNECTED, "the target secret was rotated", now.wall, events);
   }
+  NoteNumbers();
   return handle;
 }
 
@@ -290,6 +296,7 @@ void Target::SetState(types::TargetState state, std::string reason, absl::Time a
                                     .reason = std::move(reason),
                                     .last_seen = stored_.last_seen,
                                     .unknown_from = unknown_from});
+  NoteNumbers();
 }
 
 void Target::ApplySnapshot(const agent::v1::DeploymentSnapshot& snapshot, const Moment& now, HistoryEvents& events) {

@@ -7,7 +7,6 @@
 #ifndef MUSTER_HUB_FLEET_TARGET_H_
 #define MUSTER_HUB_FLEET_TARGET_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -155,7 +154,8 @@ class Target {
   absl::Status WhyNoHost() const;
   bool metrics_enabled() const { return stored_.metrics_enabled; }
   const types::v1::MachineFacts& machine() const { return stored_.machine; }
-  // Adds its rows. `organization`: the label. Makes label texts anew only where one of their words has changed.
+  // Adds its part to `targets`, `shown` and `live_hosts`. `organization`: the label. Makes label texts anew only when
+  // something in them may have changed.
   void Expose(std::string_view organization, ExposedFleet* fleet);
   types::v1::TargetState state() const { return stored_.open.state; }
   bool has_session() const { return session_.has_value(); }
@@ -163,37 +163,9 @@ class Target {
  private:
   using Deployments = std::map<std::string, StoredDeployment, std::less<>>;  // by key
 
-  // What /metrics needs and changes rarely: made at the first scrape, forgotten when something in it may have changed.
-  struct Shown {
-    struct Deployment {
-      std::string labels;
-      std::string info;
-      types::v1::DeploymentStatus status;
-      double since = 0;
-      double restarts = 0;
-      std::array<std::int32_t, kContainerStates.size()> containers{};
-    };
-    struct Container {
-      std::size_t deployment = 0;
-      std::size_t use = 0;  // in HostNumbers
-      std::string label;
-    };
-    std::string labels;
-    std::size_t place_bytes = 0;
-    bool is_cut = false;
-    std::string agent;
-    std::string machine;
-    std::vector<Deployment> deployments;
-    // Of the host's parts, made from a report with these names.
-    std::size_t host_names = 0;
-    std::vector<std::string> filesystems;
-    std::vector<std::string> network;
-    std::vector<std::string> disks;
-    std::vector<Container> containers;
-  };
-  void MakeShown(std::string_view organization);
-  void ShowHost();
-  void ExposeHost(std::string_view labels, std::size_t first_deployment, ExposedFleet* fleet) const;
+  std::shared_ptr<const ShownTarget> MakeShown(std::string_view organization) const;
+  // Every change ends with it: what /metrics shows of the target is what it says.
+  void NoteNumbers();
 
   // Where a change comes from.
   struct Change {
@@ -230,6 +202,10 @@ class Target {
   StoredDeployment* FindById(std::string_view deployment_id);
   fleet::v1::Deployment DescribeDeployment(const StoredDeployment& deployment) const;
 
+  // What a scrape copies; first, beside the lock, so that it touches little memory of each target.
+  ExposedTarget numbers_;
+  std::shared_ptr<const ShownTarget> shown_;  // null: to be made anew
+
   // `deployments` inside is moved to deployments_. A deployment that returns finds in `archived_logs_off` that its logs
   // are off.
   StoredTarget stored_;
@@ -245,8 +221,7 @@ class Target {
   std::string stale_reason_;
   JournalView journal_;
   // Absent while metrics are off, and when it is too old.
-  std::unique_ptr<LiveHost> host_;
-  std::unique_ptr<Shown> shown_;
+  std::shared_ptr<const LiveHost> host_;
 };
 
 }  // namespace muster::hub

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <limits>
+#include <set>
 #include <unordered_map>
 
 #include "common/status.h"
@@ -14,6 +15,8 @@
 namespace muster::hub {
 namespace {
 
+// Targets whose memory is on its way while one is copied.
+constexpr std::size_t kPrefetchAhead = 8;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
@@ -47,103 +50,211 @@ ExposedJournal ExposeJournal(const JournalView& journal) {
           .dropped = static_cast<double>(depth.dropped_total()),
           .poisoned = static_cast<double>(depth.poisoned_total()),
           .gap_records = static_cast<double>(journal.gap_records),
-          .duplicate_records = static_cast<double>(journal.duplicate_records),
-          .has_fault = !depth.fault().empty()};
+          .duplicate_records = static_cast<double>(journal.duplicate_records)};
 }
 
-// Of names that are cut alike the first stands for all.
-template <typename Seen>
-void MakeUnique(std::string* label, Seen* seen) {
-  if (!seen->insert(*label).second) label->clear();
+// Texts on their way into one: each view is set once all are there.
+class Texts {
+ public:
+  void Add(std::string text, std::string_view* view) { pieces_.push_back({std::move(text), view}); }
+  // Of names that are cut alike the first stands for all, the others stay empty.
+  void AddOnce(std::string text, std::string_view* view, std::set<std::string>* seen) {
+    if (seen->insert(text).second) Add(std::move(text), view);
+  }
+  std::string Join() {
+    std::size_t size = 0;
+    for (const Piece& piece : pieces_) size += piece.text.size();
+    std::string all;
+    all.reserve(size);
+    for (const Piece& piece : pieces_) {
+      *piece.view = std::string_view(all.data() + all.size(), piece.text.size());
+      all += piece.text;
+    }
+    return all;
+  }
+
+ private:
+  struct Piece {
+    std::string text;
+    std::string_view* view;
+  };
+  std::vector<Piece> pieces_;
+};
+
+void ShowHost(const agent::v1::HostReport& report, Texts& texts, ShownTarget& shown) {
+  std::set<std::string> seen;
+  shown.filesystems.resize(static_cast<std::size_t>(report.sample().disks_size()));
+  auto view = shown.filesystems.begin();
+  for (const auto& disk : report.sample().disks()) {
+    texts.AddOnce(fmt::format("{},{},{}", Label("device", disk.device()), Label("mountpoint", disk.mount_path()),
+                              Label("fstype", disk.filesystem_type())),
+                  &*view++, &seen);
+  }
+  const auto devices = [&](const auto& list, bool (*is_virtual)(std::string_view), auto* views) {
+    seen.clear();
+    // The views must not move while texts point to them.
+    views->reserve(static_cast<std::size_t>(list.size()));
+    for (const auto& device : list) {
+      if (!is_virtual(device.device())) {
+        texts.AddOnce(Label("device", device.device()), &views->emplace_back(), &seen);
+      }
+    }
+  };
+  devices(report.totals().network_devices(), IsVirtualNetworkDevice, &shown.network);
+  devices(report.totals().block_devices(), IsVirtualBlockDevice, &shown.disks);
 }
 
 }  // namespace
 
-void Target::MakeShown(std::string_view organization) {
-  shown_ = std::make_unique<Shown>();
+std::shared_ptr<const ShownTarget> Target::MakeShown(std::string_view organization) const {
+  auto shown = std::make_shared<ShownTarget>();
+  Texts texts;
+  TargetFacts& facts = shown->target;
   const std::string place = fmt::format("{},{},{}", organization, Label("customerorganization", stored_.customer),
                                         Label("deploymenttarget", stored_.name));
-  shown_->labels = fmt::format("{},{}", place, Label("deploymenttargetid", stored_.id));
-  shown_->place_bytes = place.size();
-  shown_->is_cut = stored_.name.size() > kMaxLabelBytes;
-  if (!stored_.agent_version.empty()) shown_->agent = Label("version", stored_.agent_version);
-  shown_->machine = MachineLabels(stored_.machine);
-  shown_->deployments.reserve(deployments_.size());
+  texts.Add(fmt::format("{},{}", place, Label("deploymenttargetid", stored_.id)), &facts.labels);
+  facts.is_cut = stored_.name.size() > kMaxLabelBytes;
+  if (!stored_.agent_version.empty()) texts.Add(Label("version", stored_.agent_version), &facts.agent);
+  texts.Add(MachineLabels(stored_.machine), &facts.machine);
+  facts.cpu_cores = static_cast<double>(stored_.machine.cpu_cores());
+  facts.memory = static_cast<double>(stored_.machine.memory_bytes());
+  shown->deployments.resize(deployments_.size());
+  std::unordered_map<std::string_view, std::uint32_t> by_key;
   for (const auto& [key, d] : deployments_) {
-    Shown::Deployment shown{
-        .labels = fmt::format(
-            "{},{},{},{}", place, Label("deploymentid", d.id),
-            Label("application", d.choices.application.value_or(d.report.application())),
-            Label("applicationversion", d.choices.application_version.value_or(d.report.application_version()))),
-        .info = fmt::format("{},{},{}", Label("deployment", d.report.name()), Label("kind", KindWord(d.report.kind())),
-                            Label("revision", d.report.revision())),
-        .status = d.open.status,
-        .since = Seconds(d.open.from)};
+    DeploymentFacts& deployment = shown->deployments[by_key.size()];
+    by_key.emplace(key, static_cast<std::uint32_t>(by_key.size()));
+    texts.Add(fmt::format(
+                  "{},{},{},{}", place, Label("deploymentid", d.id),
+                  Label("application", d.choices.application.value_or(d.report.application())),
+                  Label("applicationversion", d.choices.application_version.value_or(d.report.application_version()))),
+              &deployment.labels);
+    texts.Add(fmt::format("{},{},{}", Label("deployment", d.report.name()), Label("kind", KindWord(d.report.kind())),
+                          Label("revision", d.report.revision())),
+              &deployment.info);
+    deployment.status = d.open.status;
+    deployment.since = Seconds(d.open.from);
     for (const types::v1::Resource& resource : d.report.resources()) {
-      ++shown.containers[ContainerStateOf(resource.state())];
-      shown.restarts += static_cast<double>(resource.restart_count());
+      ++deployment.containers[ContainerStateOf(resource.state())];
+      deployment.restarts += static_cast<double>(resource.restart_count());
     }
-    shown_->deployments.push_back(std::move(shown));
   }
+  if (host_ != nullptr) {
+    const agent::v1::HostReport report = ReportOf(*host_);
+    shown->host_names = host_->names;
+    ShowHost(report, texts, *shown);
+    std::set<std::pair<std::uint32_t, std::string>> seen;
+    shown->containers.reserve(static_cast<std::size_t>(report.containers_size()));
+    for (int i = 0; i < report.containers_size(); ++i) {
+      const auto deployment = by_key.find(report.containers(i).deployment_key());
+      if (deployment == by_key.end()) continue;
+      std::string label = Label("container", report.containers(i).container());
+      if (!seen.emplace(deployment->second, label).second) continue;
+      shown->containers.push_back(
+          {.deployment = deployment->second, .use = static_cast<std::uint32_t>(i), .label = {}});
+      texts.Add(std::move(label), &shown->containers.back().label);
+    }
+  }
+  shown->text = texts.Join();
+  facts.place = facts.labels.substr(0, place.size());
+  // Between the quotes at its end; ids need no escaping.
+  facts.id = facts.labels.substr(facts.labels.size() - 1 - stored_.id.size(), stored_.id.size());
+  return shown;
 }
 
-void Target::ShowHost() {
-  shown_->host_names = host_->names;
-  const agent::v1::HostReport report = ReportOf(*host_);
-  std::set<std::string> seen;
-  shown_->filesystems.clear();
-  for (const auto& disk : report.sample().disks()) {
-    shown_->filesystems.push_back(fmt::format("{},{},{}", Label("device", disk.device()),
-                                              Label("mountpoint", disk.mount_path()),
-                                              Label("fstype", disk.filesystem_type())));
-    MakeUnique(&shown_->filesystems.back(), &seen);
-  }
-  seen.clear();
-  shown_->network.clear();
-  for (const auto& device : report.totals().network_devices()) {
-    if (IsVirtualNetworkDevice(device.device())) continue;
-    shown_->network.push_back(Label("device", device.device()));
-    MakeUnique(&shown_->network.back(), &seen);
-  }
-  seen.clear();
-  shown_->disks.clear();
-  for (const auto& device : report.totals().block_devices()) {
-    if (IsVirtualBlockDevice(device.device())) continue;
-    shown_->disks.push_back(Label("device", device.device()));
-    MakeUnique(&shown_->disks.back(), &seen);
-  }
-  shown_->containers.clear();
-  std::set<std::pair<std::size_t, std::string>> seen_containers;
-  std::unordered_map<std::string_view, std::size_t> by_key;
-  for (const auto& [key, deployment] : deployments_) by_key.emplace(key, by_key.size());
-  for (int i = 0; i < report.containers_size(); ++i) {
-    const auto deployment = by_key.find(report.containers(i).deployment_key());
-    if (deployment == by_key.end()) continue;
-    std::string label = Label("container", report.containers(i).container());
-    if (!seen_containers.emplace(deployment->second, label).second) continue;
-    shown_->containers.push_back(
-        {.deployment = deployment->second, .use = static_cast<std::size_t>(i), .label = std::move(label)});
-  }
+void Target::NoteNumbers() {
+  numbers_.state = stored_.open.state;
+  numbers_.has_session = session_.has_value();
+  numbers_.has_observer_fault = !observer_fault_.empty();
+  numbers_.has_identity_warning = !stored_.identity_warning.empty();
+  numbers_.has_journal = journal_.depth.has_value();
+  numbers_.has_journal_fault = journal_.depth && !journal_.depth->fault().empty();
+  numbers_.state_since = Seconds(stored_.open.from);
+  numbers_.last_seen = stored_.last_seen ? Seconds(*stored_.last_seen) : 0;
+  numbers_.reported = deployments_confirmed_wall_ ? Seconds(*deployments_confirmed_wall_) : 0;
+  numbers_.omitted = static_cast<double>(omitted_);
+  numbers_.round_trip = session_ ? Seconds(session_->round_trip) : kUnknown;
+  numbers_.clock_skew = session_ ? Seconds(session_->clock_skew) : kUnknown;
+  if (journal_.depth) numbers_.journal = ExposeJournal(journal_);
 }
 
-void Target::ExposeHost(std::string_view labels, std::size_t first_deployment, ExposedFleet* fleet) const {
-  const HostNumbers& numbers = host_->numbers;
-  fleet->hosts.push_back({.labels = labels, .numbers = numbers.scalars});
-  const auto add = [&](const std::vector<std::string>& names, const auto& values, auto* rows) {
-    // As many as there are names, unless somebody found two reports with the same hash.
-    for (std::size_t i = 0; i < std::min(names.size(), values.size()); ++i) {
-      if (names[i].empty()) continue;
-      rows->push_back({.labels = labels, .more = fleet->text.Keep(names[i]), .numbers = values[i]});
+void Target::Expose(std::string_view organization, ExposedFleet* fleet) {
+  const bool shows_host = host_ != nullptr && state() == types::v1::TARGET_STATE_CONNECTED;
+  const bool is_made = shown_ != nullptr && (!shows_host || shown_->host_names == host_->names);
+  if (!is_made) shown_ = MakeShown(organization);
+  fleet->targets.push_back(numbers_);
+  fleet->shown.push_back(shown_);
+  fleet->live_hosts.push_back(shows_host ? host_ : nullptr);
+}
+
+namespace {
+
+// Exactly, so that growing vectors do not take twice the memory.
+void ReserveRows(bool with_hosts, ExposedFleet* fleet) {
+  std::size_t deployments = 0;
+  std::size_t hosts = 0;
+  std::size_t filesystems = 0;
+  std::size_t network = 0;
+  std::size_t disks = 0;
+  std::size_t containers = 0;
+  for (std::size_t i = 0; i < fleet->shown.size(); ++i) {
+    if (i + kPrefetchAhead < fleet->shown.size()) __builtin_prefetch(fleet->shown[i + kPrefetchAhead].get());
+    const ShownTarget& shown = *fleet->shown[i];
+    deployments += shown.deployments.size();
+    if (!with_hosts || fleet->live_hosts[i] == nullptr) continue;
+    ++hosts;
+    filesystems += shown.filesystems.size();
+    network += shown.network.size();
+    disks += shown.disks.size();
+    containers += shown.containers.size();
+  }
+  fleet->deployments.reserve(deployments);
+  fleet->hosts.reserve(hosts);
+  fleet->filesystems.reserve(filesystems);
+  fleet->network.reserve(network);
+  fleet->disks.reserve(disks);
+  fleet->containers.reserve(containers);
+}
+
+}  // namespace
+
+void SpreadRows(bool with_hosts, ExposedFleet* fleet) {
+  const std::size_t count = fleet->targets.size();
+  ReserveRows(with_hosts, fleet);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + kPrefetchAhead < count) __builtin_prefetch(fleet->shown[i + kPrefetchAhead].get());
+    const ShownTarget& shown = *fleet->shown[i];
+    ExposedTarget& target = fleet->targets[i];
+    target.labels = shown.target.labels;
+    target.facts = &shown.target;
+    const std::size_t first = fleet->deployments.size();
+    for (const DeploymentFacts& facts : shown.deployments) {
+      // Before the first report since the hub's start: when it came into its status.
+      const bool has_status = facts.status != types::v1::DEPLOYMENT_STATUS_NO_STATUS;
+      fleet->deployments.push_back({.labels = facts.labels,
+                                    .facts = &facts,
+                                    .status = facts.status,
+                                    .reported = target.reported > 0 ? target.reported
+                                                : has_status        ? facts.since
+                                                                    : 0});
     }
-  };
-  add(shown_->filesystems, numbers.filesystems, &fleet->filesystems);
-  add(shown_->network, numbers.network, &fleet->network);
-  add(shown_->disks, numbers.disks, &fleet->disks);
-  for (const Shown::Container& container : shown_->containers) {
-    if (container.use >= numbers.use.size()) continue;
-    fleet->containers.push_back({.labels = fleet->deployments[first_deployment + container.deployment].labels,
-                                 .more = fleet->text.Keep(container.label),
-                                 .numbers = numbers.use[container.use]});
+    if (!with_hosts || fleet->live_hosts[i] == nullptr) continue;
+    const HostNumbers& numbers = fleet->live_hosts[i]->numbers;
+    fleet->hosts.push_back({.labels = target.labels, .numbers = &numbers.scalars});
+    const auto add = [&](const std::vector<std::string_view>& names, const auto& values, auto* rows) {
+      // As many as there are names, unless somebody found two reports with the same hash.
+      for (std::size_t part = 0; part < std::min(names.size(), values.size()); ++part) {
+        if (!names[part].empty()) rows->push_back({target.labels, names[part], &values[part]});
+      }
+    };
+    add(shown.filesystems, numbers.filesystems, &fleet->filesystems);
+    add(shown.network, numbers.network, &fleet->network);
+    add(shown.disks, numbers.disks, &fleet->disks);
+    for (const ShownTarget::Container& container : shown.containers) {
+      if (container.use >= numbers.use.size()) continue;
+      fleet->containers.push_back({.labels = fleet->deployments[first + container.deployment].labels,
+                                   .more = container.label,
+                                   .numbers = &numbers.use[container.use]});
+    }
   }
 }
 
@@ -162,48 +273,6 @@ absl::Status Target::WhyNoHost() const {
   if (state() != types::v1::TARGET_STATE_CONNECTED) return absent("it is not connected");
   if (host_ == nullptr) return absent("no sample of the last 90 s has come; old agents take none");
   return absl::OkStatus();
-}
-
-void Target::Expose(std::string_view organization, ExposedFleet* fleet) {
-  if (shown_ == nullptr) MakeShown(organization);
-  const std::string_view labels = fleet->text.Keep(shown_->labels);
-  fleet->targets.push_back({.id = fleet->text.Keep(stored_.id),
-                            .labels = labels,
-                            .place = labels.substr(0, shown_->place_bytes),
-                            .is_cut = shown_->is_cut,
-                            .has_session = session_.has_value(),
-                            .has_observer_fault = !observer_fault_.empty(),
-                            .has_identity_warning = !stored_.identity_warning.empty(),
-                            .has_journal = journal_.depth.has_value(),
-                            .state = stored_.open.state,
-                            .state_since = Seconds(stored_.open.from),
-                            .last_seen = stored_.last_seen ? Seconds(*stored_.last_seen) : 0,
-                            .omitted = static_cast<double>(omitted_),
-                            .round_trip = session_ ? Seconds(session_->round_trip) : kUnknown,
-                            .clock_skew = session_ ? Seconds(session_->clock_skew) : kUnknown,
-                            .agent = fleet->text.Keep(shown_->agent),
-                            .machine = fleet->text.Keep(shown_->machine),
-                            .cpu_cores = static_cast<double>(stored_.machine.cpu_cores()),
-                            .memory = static_cast<double>(stored_.machine.memory_bytes())});
-  if (journal_.depth) fleet->targets.back().journal = ExposeJournal(journal_);
-  const double confirmed = deployments_confirmed_wall_ ? Seconds(*deployments_confirmed_wall_) : 0;
-  const std::size_t first = fleet->deployments.size();
-  for (const Shown::Deployment& shown : shown_->deployments) {
-    // Before the first report since the hub's start: when it came into its status.
-    const bool has_status = shown.status != types::v1::DEPLOYMENT_STATUS_NO_STATUS;
-    fleet->deployments.push_back({.labels = fleet->text.Keep(shown.labels),
-                                  .info = fleet->text.Keep(shown.info),
-                                  .status = shown.status,
-                                  .reported = confirmed > 0 ? confirmed
-                                              : has_status  ? shown.since
-                                                            : 0,
-                                  .since = shown.since,
-                                  .restarts = shown.restarts,
-                                  .containers = shown.containers});
-  }
-  if (host_ == nullptr || state() != types::v1::TARGET_STATE_CONNECTED) return;
-  if (shown_->host_names != host_->names) ShowHost();
-  ExposeHost(labels, first, fleet);
 }
 
 }  // namespace muster::hub

@@ -28,20 +28,21 @@ void WriteTargetFacts(const std::vector<ExposedTarget>& targets, PageWriter& pag
             [](const ExposedTarget& target) { return target.clock_skew; });
   page.Family("distr_deployment_target_agent_info", FamilyType::kGauge,
               "The agent's version; always 1. Absent until it is known.");
-  for (const ExposedTarget& target : targets) {
-    if (!target.agent.empty()) page.Sample(target.labels, target.agent, 1);
-  }
+  ForEachWithFacts(targets, [&](const ExposedTarget& target) {
+    if (!target.facts->agent.empty()) page.Sample(target.labels, target.facts->agent, 1);
+  });
   page.Family("distr_deployment_target_machine_info", FamilyType::kGauge,
               "The machine; always 1. Absent until it is known.");
-  for (const ExposedTarget& target : targets) {
-    if (!target.machine.empty()) page.Sample(target.labels, target.machine, 1);
-  }
+  ForEachWithFacts(targets, [&](const ExposedTarget& target) {
+    if (!target.facts->machine.empty()) page.Sample(target.labels, target.facts->machine, 1);
+  });
   WriteRows(page, targets, "distr_deployment_target_cpu_cores", FamilyType::kGauge, {},
-            "CPU cores of the machine. Absent until known.",
-            [](const ExposedTarget& target) { return target.machine.empty() ? kAbsent : target.cpu_cores; });
+            "CPU cores of the machine. Absent until known.", [](const ExposedTarget& target) {
+              return target.facts->machine.empty() ? kAbsent : target.facts->cpu_cores;
+            });
   WriteRows(page, targets, "distr_deployment_target_memory_bytes", FamilyType::kGauge, "bytes",
             "Memory of the machine. Absent until known.",
-            [](const ExposedTarget& target) { return target.machine.empty() ? kAbsent : target.memory; });
+            [](const ExposedTarget& target) { return target.facts->machine.empty() ? kAbsent : target.facts->memory; });
 }
 
 }  // namespace
@@ -59,11 +60,11 @@ void WriteDeployments(const ExposedFleet& fleet, PageWriter& page) {
        {types::v1::DEPLOYMENT_STATUS_ERROR, "status=\"error\""}}};
   page.Family("distr_deployment_status", FamilyType::kGauge,
               "Whether the deployment is in a certain status: 1 or 0. All 0 while it is stale or has no status.");
-  for (const ExposedDeployment& deployment : deployments) {
+  ForEach(deployments, [&](const ExposedDeployment& deployment) {
     for (const Status& status : kStatuses) {
       page.Sample(deployment.labels, status.label, deployment.status == status.status ? 1 : 0);
     }
-  }
+  });
   WriteRows(page, deployments, "distr_deployment_status_timestamp_seconds", FamilyType::kGauge, "seconds",
             "Unix time at which the agent last reported the deployment; 0: never.",
             [](const ExposedDeployment& deployment) { return deployment.reported; });
@@ -75,15 +76,17 @@ void WriteDeployments(const ExposedFleet& fleet, PageWriter& page) {
             "Unix time at which the deployment came into its status; 0: it has none.",
             [](const ExposedDeployment& deployment) { return deployment.since; });
   page.Family("distr_deployment_info", FamilyType::kGauge, "Name, kind and revision of the deployment; always 1.");
-  for (const ExposedDeployment& deployment : deployments) page.Sample(deployment.labels, deployment.info, 1);
+  ForEachWithFacts(deployments, [&](const ExposedDeployment& deployment) {
+    page.Sample(deployment.labels, deployment.facts->info, 1);
+  });
   page.Family("distr_deployment_containers", FamilyType::kGauge,
               "Containers of the deployment by state. The running ones always; other states while they occur.");
-  for (const ExposedDeployment& deployment : deployments) {
+  ForEachWithFacts(deployments, [&](const ExposedDeployment& deployment) {
     for (std::size_t state = 0; state < kContainerStates.size(); ++state) {
-      const int count = deployment.containers[state];
+      const int count = deployment.facts->containers[state];
       if (count > 0 || state == kRunningContainers) page.Sample(deployment.labels, kContainerStateLabels[state], count);
     }
-  }
+  });
   WriteRows(page, deployments, "distr_deployment_container_restarts_total", FamilyType::kCounter, {},
             "Restarts of the deployment's present containers, as the runtime counts them.",
             [](const ExposedDeployment& deployment) { return deployment.restarts; });
@@ -95,9 +98,10 @@ void WriteTargets(const ExposedFleet& fleet, PageWriter& page) {
   page.Family("distr_deployment_target_status_timestamp_seconds", FamilyType::kGauge,
               "Unix time at which the deployment target was last heard from; 0: never.", "seconds");
   std::unordered_set<std::string_view> seen;
-  for (const ExposedTarget& target : targets) {
-    if (!target.is_cut || seen.insert(target.place).second) page.Sample(target.place, target.last_seen);
-  }
+  ForEachWithFacts(targets, [&](const ExposedTarget& target) {
+    if (!target.facts->is_cut || seen.insert(target.facts->place).second)
+      page.Sample(target.facts->place, target.last_seen);
+  });
   struct State {
     TargetState state;
     std::string_view label;
@@ -107,9 +111,9 @@ void WriteTargets(const ExposedFleet& fleet, PageWriter& page) {
                                                     {types::v1::TARGET_STATE_STALE, "state=\"stale\""}}};
   page.Family("distr_deployment_target_state", FamilyType::kGauge,
               "Whether the deployment target is in a certain state: 1 or 0.");
-  for (const ExposedTarget& target : targets) {
+  ForEach(targets, [&](const ExposedTarget& target) {
     for (const State& state : kStates) page.Sample(target.labels, state.label, target.state == state.state ? 1 : 0);
-  }
+  });
   WriteRows(page, targets, "distr_deployment_target_state_timestamp_seconds", FamilyType::kGauge, "seconds",
             "Unix time at which the deployment target came into its state.",
             [](const ExposedTarget& target) { return target.state_since; });
@@ -153,8 +157,10 @@ void WriteJournals(const ExposedFleet& fleet, PageWriter& page) {
   family("distr_journal_replay_lag_seconds", FamilyType::kGauge, "seconds",
          "Age of the newest record that the hub has applied, while records wait; 0: none waits.",
          [&](const Journal& journal) { return ReplayLag(journal, now); });
-  family("distr_journal_fault", FamilyType::kGauge, {}, "Whether the agent cannot make records durable.",
-         [](const Journal& journal) { return journal.has_fault ? 1.0 : 0.0; });
+  WriteRows(page, fleet.targets, "distr_journal_fault", FamilyType::kGauge, {},
+            "Whether the agent cannot make records durable.", [](const ExposedTarget& target) -> double {
+              return !target.has_journal ? kAbsent : target.has_journal_fault ? 1 : 0;
+            });
   family("distr_journal_dropped_records_total", FamilyType::kCounter, {},
          "Records that the agent gave up before the hub had them, since its journal was created.",
          [](const Journal& journal) { return journal.dropped; });
@@ -190,9 +196,9 @@ void AddLogCounts(const LogCountsByTarget& counts, ExposedFleet* fleet) {
   auto next = counts.begin();
   for (std::size_t i = 0; i < fleet->targets.size(); ++i) {
     ExposedTarget& target = fleet->targets[i];
-    while (next != counts.end() && next->first < target.id) ++next;
+    while (next != counts.end() && next->first < target.facts->id) ++next;
     if (next == counts.end()) return;
-    if (next->first != target.id) continue;
+    if (next->first != target.facts->id) continue;
     target.log_lines = static_cast<double>(next->second.lines);
     for (const auto& [reason, lines] : next->second.dropped) {
       if (reason == "RATE") {

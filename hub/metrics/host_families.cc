@@ -8,7 +8,7 @@ void WriteHostNumbers(const std::vector<ExposedHost>& hosts, PageWriter& page) {
   const auto gauge = [&](std::string_view name, std::string_view unit, std::string_view help,
                          double HostScalars::*number) {
     WriteRows(page, hosts, name, FamilyType::kGauge, unit, help,
-              [number](const ExposedHost& host) { return host.numbers.*number; });
+              [number](const ExposedHost& host) { return host.numbers->*number; });
   };
   gauge("distr_host_sample_timestamp_seconds", "seconds", "Unix time of the host's newest sample.",
         &HostScalars::taken);
@@ -64,20 +64,20 @@ void WriteHosts(const ExposedFleet& fleet, PageWriter& page) {
             "Bytes written to the device since the host booted.", out);
   page.Family("distr_host_containers", FamilyType::kGauge,
               "Containers of the host by state. The running ones always; other states while they occur.");
-  for (const ExposedHost& host : fleet.hosts) {
+  ForEach(fleet.hosts, [&](const ExposedHost& host) {
     for (std::size_t state = 0; state < kContainerStates.size(); ++state) {
-      const std::int64_t count = host.numbers.containers[state];
+      const std::int64_t count = host.numbers->containers[state];
       if (count > 0 || state == kRunningContainers) {
         page.Sample(host.labels, kContainerStateLabels[state], static_cast<double>(count));
       }
     }
-  }
+  });
   WriteRows(page, fleet.hosts, "distr_host_container_restarts_total", FamilyType::kCounter, {},
             "Restarts of the host's present containers, as the runtime counts them.",
-            [](const ExposedHost& host) { return host.numbers.container_restarts; });
+            [](const ExposedHost& host) { return host.numbers->container_restarts; });
   WriteRows(page, fleet.hosts, "distr_host_sample_missing", FamilyType::kGauge, {},
             "What could not be read in the newest sample: number of things.",
-            [](const ExposedHost& host) { return host.numbers.missing; });
+            [](const ExposedHost& host) { return host.numbers->missing; });
 }
 
 void WriteContainers(const ExposedFleet& fleet, PageWriter& page) {

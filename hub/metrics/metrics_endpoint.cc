@@ -93,7 +93,7 @@ bool MetricsEndpoint::Allowed(std::string_view token) const {
 std::string MetricsEndpoint::MakePage(const PageKey& key) const {
   const Instant start = clock_->Monotonic();
   ScrapeInput input{.groups = PageGroups::FromBits(key.groups), .parts = sources_.parts};
-  if (input.groups.NeedsFleet()) input.fleet = sources_.fleet();
+  if (input.groups.NeedsFleet()) input.fleet = sources_.fleet(input.groups.NeedsHosts());
   if (input.groups.Has(PageGroup::kLogs)) sources_.add_logs(&input.fleet);
   if (input.groups.Has(PageGroup::kHub)) {
     input.hub = sources_.hub();

@@ -41,7 +41,7 @@ absl::StatusOr<MetricsConfig> ReadMetricsConfig(
 // What the pages are made of. Every function is called on any thread and waits for no store.
 struct MetricsSources {
   std::string organization;
-  std::function<ExposedFleet()> fleet;
+  std::function<ExposedFleet(bool with_hosts)> fleet;
   std::function<void(ExposedFleet*)> add_logs;
   std::function<HubGauges()> hub;
   // Changes with everything whose series must be gone at the next scrape.

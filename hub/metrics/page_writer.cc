@@ -1,6 +1,6 @@
 #include "hub/metrics/page_writer.h"
 
-#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -13,50 +13,79 @@ namespace {
 constexpr std::string_view kTotal = "_total";
 // "-2.2250738585072014e-308" has 24.
 constexpr std::size_t kMaxNumberBytes = 32;
+// Of a line: braces, a comma, a space, the number and the newline.
+constexpr std::size_t kMaxAroundBytes = kMaxNumberBytes + 5;
 // Integers up to here are exact in a double.
 constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
-constexpr double kMillion = 1e6;
 
-char* Put(std::string_view text, char* out) {
+inline char* Put(std::string_view text, char* out) {
   return out + text.copy(out, text.size());  // memcpy may not be given a text without data
 }
 
-// `millionths` as a decimal fraction without trailing zeros; not a whole number.
-char* PutMillionths(std::int64_t millionths, char* out) {
-  constexpr std::int64_t kOne = 1'000'000;
-  if (millionths < 0) {
-    *out++ = '-';
-    millionths = -millionths;
+// "00" to "99".
+constexpr auto kPairs = [] {
+  std::array<char, 200> pairs{};
+  for (std::size_t i = 0; i < 100; ++i) {
+    pairs[2 * i] = static_cast<char>('0' + i / 10);
+    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
   }
-  out = std::to_chars(out, out + kMaxNumberBytes, millionths / kOne).ptr;
+  return pairs;
+}();
+
+char* PutPair(std::uint64_t pair, char* out) {
+  std::memcpy(out, kPairs.data() + 2 * pair, 2);
+  return out + 2;
+}
+
+char* PutInteger(std::uint64_t value, char* out) {
+  char digits[20];
+  char* begin = digits + sizeof digits;
+  while (value >= 100) {
+    begin -= 2;
+    PutPair(value % 100, begin);
+    value /= 100;
+  }
+  if (value >= 10) {
+    begin -= 2;
+    PutPair(value, begin);
+  } else {
+    *--begin = static_cast<char>('0' + value);
+  }
+  return Put({begin, static_cast<std::size_t>(digits + sizeof digits - begin)}, out);
+}
+
+// Six decimals without trailing zeros; not 0.
+char* PutDecimals(std::uint64_t millionths, char* out) {
   *out++ = '.';
-  std::int64_t rest = millionths % kOne;
-  for (std::int64_t unit = kOne / 10; rest > 0; unit /= 10) {
-    *out++ = static_cast<char>('0' + rest / unit);
-    rest %= unit;
-  }
+  out = PutPair(millionths / 10'000, out);
+  out = PutPair(millionths / 100 % 100, out);
+  out = PutPair(millionths % 100, out);
+  while (out[-1] == '0') --out;
   return out;
 }
 
 // What parses back to the same value, as short as it goes: integers as such, what has at most six decimals (times,
 // ratios) without the search for the shortest digits, which takes five times as long.
 char* PutNumber(double value, char* out) {
-  if (value >= 0 && value < 10 && value == static_cast<int>(value)) {
-    *out++ = static_cast<char>('0' + static_cast<int>(value));
-    return out;
+  constexpr std::uint64_t kMillion = 1'000'000;
+  const double size = std::abs(value);
+  if (size < kExactIntegers) {
+    const auto whole = static_cast<std::uint64_t>(size);
+    if (static_cast<double>(whole) == size) {
+      if (value < 0) *out++ = '-';
+      return PutInteger(whole, out);
+    }
+    // Both are exact integers, so that the quotient is the double nearest to the decimal fraction.
+    const double scaled = size * static_cast<double>(kMillion) + 0.5;
+    const std::uint64_t millionths = scaled < kExactIntegers ? static_cast<std::uint64_t>(scaled) : 0;
+    if (millionths % kMillion != 0 && static_cast<double>(millionths) / static_cast<double>(kMillion) == size) {
+      if (value < 0) *out++ = '-';
+      return PutDecimals(millionths % kMillion, PutInteger(millionths / kMillion, out));
+    }
   }
   if (std::isnan(value)) return Put("NaN", out);
   if (std::isinf(value)) return Put(value > 0 ? "+Inf" : "-Inf", out);
-  char* const end = out + kMaxNumberBytes;
-  if (std::abs(value) < kExactIntegers && value == std::trunc(value)) {
-    return std::to_chars(out, end, static_cast<std::int64_t>(value)).ptr;
-  }
-  // Both are exact integers, so that the quotient is the double nearest to the decimal fraction.
-  if (const double millionths = std::nearbyint(value * kMillion);
-      std::abs(millionths) < kExactIntegers && millionths / kMillion == value) {
-    return PutMillionths(static_cast<std::int64_t>(millionths), out);
-  }
-  return std::to_chars(out, end, value).ptr;
+  return std::to_chars(out, out + kMaxNumberBytes, value).ptr;
 }
 
 }  // namespace
@@ -137,29 +166,47 @@ void PageWriter::Family(std::string_view name, FamilyType type, std::string_view
   Comment("# HELP ", family, help);
 }
 
-void PageWriter::Line(std::string_view suffix, std::string_view labels, std::string_view more, double value) {
-  // Braces, a comma, a space and the newline.
-  char* const begin = Room(name_.size() + suffix.size() + labels.size() + more.size() + kMaxNumberBytes + 5);
-  char* out = Put(suffix, Put(name_, begin));
-  if (!labels.empty() || !more.empty()) {
-    *out++ = '{';
-    out = Put(labels, out);
-    if (!labels.empty() && !more.empty()) *out++ = ',';
-    out = Put(more, out);
-    *out++ = '}';
-  }
-  *out++ = ' ';
-  out = PutNumber(value, out);
-  *out++ = '\n';
-  used_ += static_cast<std::size_t>(out - begin);
+inline char* PageWriter::Labels(std::string_view labels, std::string_view more, char* out) {
+  *out++ = '{';
+  out = Put(labels, out);
+  if (!labels.empty() && !more.empty()) *out++ = ',';
+  out = Put(more, out);
+  *out++ = '}';
+  return out;
 }
 
-void PageWriter::Sample(std::string_view labels, double value) { Line({}, labels, {}, value); }
+inline void PageWriter::Value(double value, char* out) {
+  *out++ = ' ';
+  // Most samples say yes or no.
+  if (value == 0 || value == 1) {
+    *out++ = value == 0 ? '0' : '1';
+  } else {
+    out = PutNumber(value, out);
+  }
+  *out++ = '\n';
+  used_ = static_cast<std::size_t>(out - block_.data());
+}
 
-void PageWriter::Sample(std::string_view labels, std::string_view more, double value) { Line({}, labels, more, value); }
+void PageWriter::Sample(std::string_view labels, double value) {
+  char* out = Put(name_, Room(name_.size() + labels.size() + kMaxAroundBytes));
+  if (!labels.empty()) {
+    *out++ = '{';
+    out = Put(labels, out);
+    *out++ = '}';
+  }
+  Value(value, out);
+}
+
+void PageWriter::Sample(std::string_view labels, std::string_view more, double value) {
+  char* const out = Put(name_, Room(name_.size() + labels.size() + more.size() + kMaxAroundBytes));
+  Value(value, Labels(labels, more, out));
+}
 
 void PageWriter::Part(std::string_view suffix, std::string_view labels, std::string_view more, double value) {
-  Line(suffix, labels, more, value);
+  char* out = Room(name_.size() + suffix.size() + labels.size() + more.size() + kMaxAroundBytes);
+  out = Put(suffix, Put(name_, out));
+  if (!labels.empty() || !more.empty()) out = Labels(labels, more, out);
+  Value(value, out);
 }
 
 std::string PageWriter::BucketLabel(double bound) const {

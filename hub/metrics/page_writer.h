@@ -49,7 +49,9 @@ class PageWriter {
  private:
   // Room for `bytes` more at used_.
   char* Room(std::size_t bytes);
-  void Line(std::string_view suffix, std::string_view labels, std::string_view more, double value);
+  static char* Labels(std::string_view labels, std::string_view more, char* out);
+  // Ends the line.
+  void Value(double value, char* out);
   void Comment(std::string_view keyword, std::string_view family, std::string_view text);
 
   const PageFormat format_;
