@@ -22,7 +22,7 @@ namespace muster::hub {
 // In all of them labels are escaped, without braces; times are Unix times in seconds; NaN: not known.
 
 // What changes rarely about a target. Made at a scrape, shared by all scrapes until something in it changes.
-struct TargetFacts {
+struct TargetLine {
   std::string_view id;
   std::string_view labels;
   // The labels without the id. `is_cut`: another target may have the same.
@@ -35,7 +35,7 @@ struct TargetFacts {
   double memory = 0;
 };
 
-struct DeploymentFacts {
+struct DeploymentLine {
   std::string_view labels;
   std::string_view info;  // further labels
   types::v1::DeploymentStatus status = types::v1::DEPLOYMENT_STATUS_NO_STATUS;
@@ -52,8 +52,8 @@ struct ShownTarget {
   };
   // All label texts, one behind the other: what the views below are views of.
   std::string text;
-  TargetFacts target;
-  std::vector<DeploymentFacts> deployments;
+  TargetLine target;
+  std::vector<DeploymentLine> deployments;
   // Of the host's parts, in the order of HostNumbers; empty: of names that were cut alike not the first. Made from a
   // report with these names.
   std::size_t host_names = 0;
@@ -77,7 +77,7 @@ struct ExposedJournal {
 
 struct ExposedTarget {
   std::string_view labels;
-  const TargetFacts* facts = nullptr;
+  const TargetLine* facts = nullptr;
   types::v1::TargetState state = types::v1::TARGET_STATE_NOT_CONNECTED;
   bool has_session = false;
   bool has_observer_fault = false;
@@ -105,7 +105,7 @@ struct ExposedLogDrop {
 
 struct ExposedDeployment {
   std::string_view labels;
-  const DeploymentFacts* facts = nullptr;
+  const DeploymentLine* facts = nullptr;
   types::v1::DeploymentStatus status = types::v1::DEPLOYMENT_STATUS_NO_STATUS;
   double reported = 0;  // 0: never
   double since = 0;

@@ -109,7 +109,7 @@ void ShowHost(const agent::v1::HostReport& report, Texts& texts, ShownTarget& sh
 std::shared_ptr<const ShownTarget> Target::MakeShown(std::string_view organization) const {
   auto shown = std::make_shared<ShownTarget>();
   Texts texts;
-  TargetFacts& facts = shown->target;
+  TargetLine& facts = shown->target;
   const std::string place = fmt::format("{},{},{}", organization, Label("customerorganization", stored_.customer),
                                         Label("deploymenttarget", stored_.name));
   texts.Add(fmt::format("{},{}", place, Label("deploymenttargetid", stored_.id)), &facts.labels);
@@ -121,7 +121,7 @@ std::shared_ptr<const ShownTarget> Target::MakeShown(std::string_view organizati
   shown->deployments.resize(deployments_.size());
   std::unordered_map<std::string_view, std::uint32_t> by_key;
   for (const auto& [key, d] : deployments_) {
-    DeploymentFacts& deployment = shown->deployments[by_key.size()];
+    DeploymentLine& deployment = shown->deployments[by_key.size()];
     by_key.emplace(key, static_cast<std::uint32_t>(by_key.size()));
     texts.Add(fmt::format(
                   "{},{},{},{}", place, Label("deploymentid", d.id),
@@ -227,7 +227,7 @@ void SpreadRows(bool with_hosts, ExposedFleet* fleet) {
     target.labels = shown.target.labels;
     target.facts = &shown.target;
     const std::size_t first = fleet->deployments.size();
-    for (const DeploymentFacts& facts : shown.deployments) {
+    for (const DeploymentLine& facts : shown.deployments) {
       // Before the first report since the hub's start: when it came into its status.
       const bool has_status = facts.status != types::v1::DEPLOYMENT_STATUS_NO_STATUS;
       fleet->deployments.push_back({.labels = facts.labels,

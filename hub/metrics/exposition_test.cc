@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -106,80 +107,95 @@ std::string TextPage(const ScrapeInput& input, PageFormat format = PageFormat::k
 
 constexpr char kPlace[] = R"(organization="Vendor",customerorganization="Acme",deploymenttarget="edge-1")";
 
-ExposedDeployment MakeDeployment(const std::string& id, DeploymentStatus status, ExposedFleet* fleet,
-                                 const std::string& place = kPlace) {
-  ExposedDeployment deployment{.labels = fleet->text.Keep(fmt::format(
-                                   R"({},deploymentid="{}",application="shop",applicationversion="1.2")", place, id)),
-                               .info = fleet->text.Keep(R"(deployment="shop",kind="compose_project",revision="r1")"),
-                               .status = status,
-                               .reported = kThen + 30,
-                               .since = kThen,
-                               .restarts = 5};
-  deployment.containers[kRunningContainers] = 1;
-  deployment.containers[ContainerStateOf("dancing\n")] = 1;
-  return deployment;
+// With one deployment for each id.
+void AddTarget(const std::string& id, const std::vector<std::string>& deployments, ExposedFleet* fleet) {
+  auto shown = std::make_shared<ShownTarget>();
+  std::vector<std::pair<std::size_t, std::size_t>> places;
+  const auto add = [&](const std::string& text) {
+    places.emplace_back(shown->text.size(), text.size());
+    shown->text += text;
+  };
+  add(fmt::format(R"({},deploymenttargetid="{}")", kPlace, id));
+  for (const std::string& deployment : deployments) {
+    add(fmt::format(R"({},deploymentid="{}",application="shop",applicationversion="1.2")", kPlace, deployment));
+  }
+  const auto view = [&](std::size_t i) {
+    return std::string_view(shown->text).substr(places[i].first, places[i].second);
+  };
+  TargetLine& line = shown->target;
+  line.labels = view(0);
+  line.place = line.labels.substr(0, std::string_view(kPlace).size());
+  line.id = line.labels.substr(line.labels.size() - 1 - id.size(), id.size());
+  line.agent = R"(version="0.1.0")";
+  line.machine = R"(hostname="edge-1.acme",os="",kernel="",architecture="",runtime="")";
+  line.cpu_cores = 4;
+  line.memory = 8e9;
+  for (std::size_t i = 0; i < deployments.size(); ++i) {
+    DeploymentLine deployment{.labels = view(1 + i),
+                              .info = R"(deployment="shop",kind="compose_project",revision="r1")",
+                              .status = types::v1::DEPLOYMENT_STATUS_HEALTHY,
+                              .since = kThen,
+                              .restarts = 5};
+    deployment.containers[kRunningContainers] = 1;
+    deployment.containers[ContainerStateOf("dancing\n")] = 1;
+    shown->deployments.push_back(deployment);
+  }
+  fleet->targets.push_back({.labels = {},
+                            .facts = nullptr,
+                            .state = types::v1::TARGET_STATE_CONNECTED,
+                            .has_session = true,
+                            .has_journal = true,
+                            .state_since = kThen - 100,
+                            .last_seen = kThen + 31.5,
+                            .reported = kThen + 30,
+                            .round_trip = 0.012,
+                            .clock_skew = -2,
+                            .journal = {.records = 12, .oldest_age = 40, .newest_applied = kThen, .gap_records = 1}});
+  fleet->shown.push_back(std::move(shown));
+  fleet->live_hosts.push_back(nullptr);
 }
 
-ExposedTarget MakeTarget(const std::string& id, ExposedFleet* fleet) {
-  const std::string_view labels = fleet->text.Keep(fmt::format(R"({},deploymenttargetid="{}")", kPlace, id));
-  return {.id = fleet->text.Keep(id),
-          .labels = labels,
-          .place = labels.substr(0, std::string_view(kPlace).size()),
-          .has_session = true,
-          .has_journal = true,
-          .state = types::v1::TARGET_STATE_CONNECTED,
-          .state_since = kThen - 100,
-          .last_seen = kThen + 31.5,
-          .round_trip = 0.012,
-          .clock_skew = -2,
-          .agent = R"(version="0.1.0")",
-          .machine = R"(hostname="edge-1.acme",os="",kernel="",architecture="",runtime="")",
-          .cpu_cores = 4,
-          .memory = 8e9,
-          .journal = {.records = 12, .oldest_age = 40, .newest_applied = kThen, .gap_records = 1}};
-}
-
+// Of the newest target.
 void AddHost(ExposedFleet* fleet) {
-  const std::string_view labels = fleet->targets[0].labels;
-  HostScalars host{.taken = kThen + 40,
-                   .boot = kThen - 9000,
-                   .cpu_usage = 0.25,
-                   .load1 = 1,
-                   .load5 = 2,
-                   .load15 = 3,
-                   .memory_total = 8e9,
-                   .memory_used = 2e9,
-                   .swap_total = 1e9,
-                   .swap_used = 0,
-                   .container_restarts = 6,
-                   .missing = 1};
-  host.containers[kRunningContainers] = 3;
-  host.containers[ContainerStateOf("exited")] = 2;
-  fleet->hosts.push_back({.labels = labels, .numbers = host});
-  static constexpr char kRoot[] = R"(device="/dev/sda1",mountpoint="/",fstype="ext4")";
-  static constexpr char kStuck[] = R"(device="nas:/x",mountpoint="/mnt",fstype="nfs4")";
-  fleet->filesystems.push_back({.labels = labels, .more = kRoot, .numbers = {100, 60, 35, 1000, 900, false}});
-  fleet->filesystems.push_back({.labels = labels, .more = kStuck, .numbers = {.is_stuck = true}});
-  fleet->network.push_back({.labels = labels, .more = R"(device="eth0")", .numbers = {.in = 11, .out = 12}});
-  fleet->disks.push_back({.labels = labels, .more = R"(device="sda")", .numbers = {.in = 21, .out = 22}});
-  fleet->containers.push_back({.labels = fleet->deployments[0].labels,
-                               .more = R"(container="web")",
-                               .numbers = {.cpu_seconds = 1.5, .memory = 1e6, .memory_limit = 2e6}});
-  fleet->containers.push_back({.labels = fleet->deployments[0].labels,
-                               .more = R"(container="db")",
-                               .numbers = {.cpu_seconds = 2, .memory = 3e6}});
+  auto host = std::make_shared<LiveHost>();
+  HostScalars& scalars = host->numbers.scalars;
+  scalars = {.taken = kThen + 40, .boot = kThen - 9000, .cpu_usage = 0.25, .load1 = 1, .load5 = 2, .load15 = 3};
+  scalars.memory_total = 8e9;
+  scalars.memory_used = 2e9;
+  scalars.swap_total = 1e9;
+  scalars.container_restarts = 6;
+  scalars.missing = 1;
+  scalars.containers[kRunningContainers] = 3;
+  scalars.containers[ContainerStateOf("exited")] = 2;
+  host->numbers.filesystems = {{.size = 100, .used = 60, .available = 35, .files = 1000, .files_free = 900},
+                               {.is_stuck = true}};
+  host->numbers.network = {{.in = 11, .out = 12}};
+  host->numbers.disks = {{.in = 21, .out = 22}};
+  host->numbers.use = {{.cpu_seconds = 1.5, .memory = 1e6, .memory_limit = 2e6}, {.cpu_seconds = 2, .memory = 3e6}};
+  auto shown = std::make_shared<ShownTarget>(*fleet->shown.back());
+  // Views into the text of the one it replaces.
+  static std::vector<std::shared_ptr<const ShownTarget>> kept;
+  kept.push_back(fleet->shown.back());
+  shown->filesystems = {R"(device="/dev/sda1",mountpoint="/",fstype="ext4")",
+                        R"(device="nas:/x",mountpoint="/mnt",fstype="nfs4")"};
+  shown->network = {R"(device="eth0")"};
+  shown->disks = {R"(device="sda")"};
+  shown->containers = {{.deployment = 0, .use = 0, .label = R"(container="web")"},
+                       {.deployment = 0, .use = 1, .label = R"(container="db")"}};
+  fleet->shown.back() = std::move(shown);
+  fleet->live_hosts.back() = std::move(host);
 }
 
 ScrapeInput SampleInput() {
   ScrapeInput input;
   ExposedFleet& fleet = input.fleet;
   fleet.taken = absl::FromUnixSeconds(kThen + 60);
-  fleet.targets.push_back(MakeTarget("tgt_1", &fleet));
-  fleet.deployments.push_back(MakeDeployment("dep_1", types::v1::DEPLOYMENT_STATUS_HEALTHY, &fleet));
-  fleet.deployments.push_back(MakeDeployment("dep_2", types::v1::DEPLOYMENT_STATUS_STALE, &fleet));
-  fleet.deployments.push_back(MakeDeployment("dep_3", types::v1::DEPLOYMENT_STATUS_NO_STATUS, &fleet));
-  fleet.deployments.back().reported = 0;
+  AddTarget("tgt_1", {"dep_1", "dep_2", "dep_3"}, &fleet);
   AddHost(&fleet);
+  SpreadRows(true, &fleet);
+  fleet.deployments[1].status = types::v1::DEPLOYMENT_STATUS_STALE;
+  fleet.deployments[2].status = types::v1::DEPLOYMENT_STATUS_NO_STATUS;
+  fleet.deployments[2].reported = 0;
   HubMetrics counters;
   counters.ApiCall("connect", "ListTargets", absl::StatusCode::kNotFound, absl::Milliseconds(3));
   input.counters = counters.Collect();
@@ -223,7 +239,8 @@ TEST(Exposition, EachStatusHasItsSeries) {
                                                          {types::v1::DEPLOYMENT_STATUS_ERROR, "error"}};
   for (const auto& [status, word] : words) {
     ScrapeInput input = SampleInput();
-    input.fleet.deployments = {MakeDeployment("dep_1", status, &input.fleet)};
+    input.fleet.deployments.resize(1);
+    input.fleet.deployments[0].status = status;
     const ParsedPage page = Parse(TextPage(input));
     for (const auto& [labels, value] : page.at("distr_deployment_status").samples) {
       EXPECT_EQ(value, labels.at("status") == word ? 1 : 0);
@@ -267,7 +284,8 @@ TEST(Exposition, ATargetWithoutMeasurementsHasNoneOfThem) {
   ScrapeInput input = SampleInput();
   ExposedTarget& target = input.fleet.targets[0];
   target.round_trip = kAbsent;
-  target.agent = target.machine = {};
+  const TargetLine unknown;
+  target.facts = &unknown;
   const ParsedPage page = Parse(TextPage(input));
   for (const char* family : {"distr_deployment_target_round_trip_seconds", "distr_deployment_target_agent_info",
                              "distr_deployment_target_machine_info", "distr_deployment_target_cpu_cores",
@@ -278,8 +296,17 @@ TEST(Exposition, ATargetWithoutMeasurementsHasNoneOfThem) {
 
 TEST(Exposition, NamesThatAreCutAlikeMakeNoDuplicate) {
   ScrapeInput input = SampleInput();
-  for (const char* id : {"tgt_2", "tgt_3"}) input.fleet.targets.push_back(MakeTarget(id, &input.fleet));
-  for (ExposedTarget& target : input.fleet.targets) target.is_cut = true;
+  TargetLine cut = *input.fleet.targets[0].facts;
+  cut.is_cut = true;
+  std::vector<std::string> labels;
+  for (const char* id : {"tgt_1", "tgt_2", "tgt_3"}) {
+    labels.push_back(fmt::format(R"({},deploymenttargetid="{}")", kPlace, id));
+  }
+  input.fleet.targets.resize(3, input.fleet.targets[0]);
+  for (std::size_t i = 0; i < 3; ++i) {
+    input.fleet.targets[i].labels = labels[i];
+    input.fleet.targets[i].facts = &cut;
+  }
   Parse(TextPage(input));  // fails on any series twice
 }
 
@@ -411,7 +438,11 @@ TEST(Exposition, IsWhatThePageInDocsSays) {
       EXPECT_EQ(names, found->second.second) << name;
     }
   }
-  for (const auto& [name, description] : documented) EXPECT_EQ(page.count(name), 1u) << name << " is not exposed";
+  for (const auto& [name, description] : documented) {
+    // Those of jobs come from the registry of jobs.
+    if (name.rfind("distr_job_", 0) == 0) continue;
+    EXPECT_EQ(page.count(name), 1u) << name << " is not exposed";
+  }
 }
 
 TEST(Exposition, PassesPromtoolButForTheOneAcceptedName) {

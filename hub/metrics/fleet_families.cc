@@ -19,7 +19,7 @@ double ReplayLag(const ExposedJournal& journal, double now) {
   return std::max(0.0, now - journal.newest_applied);
 }
 
-void WriteTargetFacts(const std::vector<ExposedTarget>& targets, PageWriter& page) {
+void WriteTargetLine(const std::vector<ExposedTarget>& targets, PageWriter& page) {
   WriteRows(page, targets, "distr_deployment_target_round_trip_seconds", FamilyType::kGauge, "seconds",
             "Round trip between hub and agent, measured by heartbeat echoes. Absent until the first.",
             [](const ExposedTarget& target) { return target.round_trip; });
@@ -132,7 +132,7 @@ void WriteTargets(const ExposedFleet& fleet, PageWriter& page) {
   WriteRows(page, targets, "distr_deployment_target_omitted_deployments", FamilyType::kGauge, {},
             "Deployments that the agent saw but could not list, because of the limit per target.",
             [](const ExposedTarget& target) { return target.omitted; });
-  WriteTargetFacts(targets, page);
+  WriteTargetLine(targets, page);
 }
 
 void WriteJournals(const ExposedFleet& fleet, PageWriter& page) {
