@@ -37,6 +37,7 @@
 #include "hub/metrics/fleet_families.h"
 #include "hub/metrics/hub_metrics.h"
 #include "hub/metrics/metrics_endpoint.h"
+#include "hub/redeemer.h"
 #include "hub/samples/samples.h"
 #include "hub/session/grpc_agent_service.h"
 #include "hub/session/session_registry.h"
@@ -123,29 +124,6 @@ class RunningHub : public Hub {
   std::optional<JobRegistry::Place> PlaceOf(const std::string& target_id) const;
   // Waits for a reading connection.
   void CountStoredRows();
-
-  // ConnectService over TargetAdmin.
-  class Redeemer : public ConnectService {
-   public:
-    Redeemer(TargetAdmin* admin, Fleet* fleet) : admin_(admin), fleet_(fleet) {}
-    absl::StatusOr<ConnectGrant> Redeem(std::string_view code) override {
-      ASSIGN_OR_RETURN(TargetAdmin::Redeemed redeemed, admin_->Redeem(code));
-      ASSIGN_OR_RETURN(const TargetSnapshot found, fleet_->FindTarget(redeemed.target_id, ""));
-      return ConnectGrant{.target_id = redeemed.target_id,
-                          .target_name = found.target.name(),
-                          .type = found.target.type(),
-                          .secret = std::move(redeemed.secret)};
-    }
-    absl::StatusOr<types::v1::TargetType> TypeOf(std::string_view code) override {
-      ASSIGN_OR_RETURN(const std::string id, admin_->TargetOf(code));
-      ASSIGN_OR_RETURN(const TargetSnapshot found, fleet_->FindTarget(id, ""));
-      return found.target.type();
-    }
-
-   private:
-    TargetAdmin* const admin_;
-    Fleet* const fleet_;
-  };
 
   const Config config_;
   const Clock* const clock_ = Clock::System();

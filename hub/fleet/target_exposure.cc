@@ -228,14 +228,14 @@ void SpreadRows(bool with_hosts, ExposedFleet* fleet) {
     target.facts = &shown.target;
     const std::size_t first = fleet->deployments.size();
     for (const DeploymentLine& facts : shown.deployments) {
+      ExposedDeployment row{
+          .labels = facts.labels, .facts = &facts, .status = facts.status, .reported = target.reported};
       // Before the first report since the hub's start: when it came into its status.
       const bool has_status = facts.status != types::v1::DEPLOYMENT_STATUS_NO_STATUS;
-      fleet->deployments.push_back({.labels = facts.labels,
-                                    .facts = &facts,
-                                    .status = facts.status,
-                                    .reported = target.reported > 0 ? target.reported
-                                                : has_status        ? facts.since
-                                                                    : 0});
+      if (row.reported == 0 && has_status) row.reported = facts.since;
+      row.since = facts.since;
+      row.restarts = facts.restarts;
+      fleet->deployments.push_back(row);
     }
     if (!with_hosts || fleet->live_hosts[i] == nullptr) continue;
     const HostNumbers& numbers = fleet->live_hosts[i]->numbers;

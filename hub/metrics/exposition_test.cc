@@ -230,6 +230,7 @@ TEST(Exposition, StatusIsOneHotAndStaleIsAllZero) {
   EXPECT_EQ(Value(page, "distr_deployment_stale", {{"deploymentid", "dep_2"}}), 1);
   EXPECT_EQ(Value(page, "distr_deployment_stale", {{"deploymentid", "dep_3"}}), 0);
   EXPECT_EQ(Value(page, "distr_deployment_status_timestamp_seconds", {{"deploymentid", "dep_3"}}), 0);
+  EXPECT_EQ(Value(page, "distr_deployment_status_since_timestamp_seconds", {{"deploymentid", "dep_1"}}), kThen);
 }
 
 TEST(Exposition, EachStatusHasItsSeries) {
