@@ -59,15 +59,29 @@ absl::StatusOr<std::int64_t> ReadBytes(std::string_view flag, const std::string&
       fmt::format("{} \"{}\" is not a size from 64MiB to 8192GiB; write for example {}", flag, text, example));
 }
 
+absl::StatusOr<std::string> ReadDataDir(const RawConfig& raw) {
+  if (raw.data_dir.empty()) {
+    return BadFlag("--data-dir is needed: the folder for the database, keys and the admin token");
+  }
+  std::error_code error;
+  std::string data_dir = std::filesystem::absolute(raw.data_dir, error).lexically_normal().string();
+  if (error) return BadFlag(fmt::format("--data-dir \"{}\": {}; give an absolute path", raw.data_dir, error.message()));
+  return data_dir;
+}
+
+absl::StatusOr<JobRegistry::Options> ReadJobOptions(const RawConfig& raw) {
+  RETURN_IF_ERROR(CheckJobPrefix(raw.job_prefix));
+  if (raw.job_series < 1 || raw.job_series > kMaxJobSeries) {
+    return BadFlag(fmt::format("--job-series {} is not from 1 to {}", raw.job_series, kMaxJobSeries));
+  }
+  return JobRegistry::Options{.prefix = raw.job_prefix, .max_series = raw.job_series};
+}
+
 }  // namespace
 
 absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, const std::string& hostname) {
   Config config;
-  if (raw.data_dir.empty())
-    return BadFlag("--data-dir is needed: the folder for the database, keys and the admin token");
-  std::error_code error;
-  config.data_dir = std::filesystem::absolute(raw.data_dir, error).lexically_normal().string();
-  if (error) return BadFlag(fmt::format("--data-dir \"{}\": {}; give an absolute path", raw.data_dir, error.message()));
+  ASSIGN_OR_RETURN(config.data_dir, ReadDataDir(raw));
   auto grpc = ParseHostPort(raw.grpc_addr);
   if (!grpc.ok()) return Annotate(grpc.status(), "--grpc-addr");
   auto http = ParseHostPort(raw.http_addr);
@@ -101,12 +115,16 @@ absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, cons
   ASSIGN_OR_RETURN(config.metric_raw_age, ReadDays("--metric-raw-days", raw.metric_raw_days));
   ASSIGN_OR_RETURN(config.metric_age, ReadDays("--metric-days", raw.metric_days));
   ASSIGN_OR_RETURN(config.metric_bytes, ReadBytes("--metric-bytes", raw.metric_bytes, "4GiB"));
-  RETURN_IF_ERROR(CheckJobPrefix(raw.job_prefix));
-  if (raw.job_series < 1 || raw.job_series > kMaxJobSeries) {
-    return BadFlag(fmt::format("--job-series {} is not from 1 to {}", raw.job_series, kMaxJobSeries));
-  }
-  config.jobs = {.prefix = raw.job_prefix, .max_series = raw.job_series};
+  ASSIGN_OR_RETURN(config.jobs, ReadJobOptions(raw));
   config.insecure = raw.insecure;
+  ASSIGN_OR_RETURN(config.metrics, ReadMetricsConfig(getenv));
+  return config;
+}
+
+absl::StatusOr<StoredMetricsConfig> FinalizeStoredMetrics(const RawConfig& raw, const GetEnv& getenv) {
+  StoredMetricsConfig config;
+  ASSIGN_OR_RETURN(config.data_dir, ReadDataDir(raw));
+  ASSIGN_OR_RETURN(config.jobs, ReadJobOptions(raw));
   ASSIGN_OR_RETURN(config.metrics, ReadMetricsConfig(getenv));
   return config;
 }

@@ -68,6 +68,14 @@ using GetEnv = std::function<std::optional<std::string>(const std::string& name)
 // INVALID_ARGUMENT with one sentence that names the flag.
 absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, const std::string& hostname);
 
+// What `muster-hub metrics` was told; of RawConfig only what it needs.
+struct StoredMetricsConfig {
+  std::string data_dir;
+  MetricsConfig metrics;
+  JobRegistry::Options jobs;
+};
+absl::StatusOr<StoredMetricsConfig> FinalizeStoredMetrics(const RawConfig& raw, const GetEnv& getenv);
+
 }  // namespace muster::hub
 
 #endif  // MUSTER_HUB_CONFIG_H_

@@ -422,12 +422,9 @@ absl::Status RunningHub::Ready() const {
 std::optional<JobRegistry::Place> RunningHub::PlaceOf(const std::string& target_id) const {
   std::optional<Fleet::TargetName> target = fleet_->NameOf(target_id);
   if (!target) return std::nullopt;
-  return JobRegistry::Place{
-      .labels = fmt::format("{},{},{},{}", Label("organization", fleet_->organization()),
-                            Label("customerorganization", target->customer), Label("deploymenttarget", target->name),
-                            Label("deploymenttargetid", target_id)),
-      .name = std::move(target->name),
-      .customer = std::move(target->customer)};
+  return JobRegistry::Place{.labels = TargetLabels(fleet_->organization(), *target),
+                            .name = std::move(target->name),
+                            .customer = std::move(target->customer)};
 }
 
 void RunningHub::CountStoredRows() {
@@ -443,6 +440,7 @@ void RunningHub::CountStoredRows() {
 HubGauges RunningHub::Gauges() const {
   const HttpServerStats http = http_->stats();
   HubGauges gauges;
+  gauges.alive = clock_->Now();
   gauges.open_sessions = static_cast<std::int64_t>(sessions_->open());
   gauges.audit_entries = audit_entries_.load();
   gauges.audit_entries_written = audit_entries_.load() - audit_entries_at_start_;

@@ -7,12 +7,14 @@
 #include <optional>
 #include <string>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/signals.h"
 #include "common/status.h"
 #include "common/version.h"
 #include "hub/config.h"
 #include "hub/hub.h"
+#include "hub/stored_metrics.h"
 #include "hub/tls/authority.h"
 
 namespace {
@@ -23,7 +25,8 @@ constexpr int kExitUsage = 2;
 constexpr char kExamples[] =
     "Examples:\n"
     "  muster-hub serve --data-dir /var/lib/muster-hub --public-url https://hub.example.com:8080\n"
-    "  METRICS_ENABLED=true muster-hub serve --data-dir ./data --insecure\n";
+    "  METRICS_ENABLED=true muster-hub serve --data-dir ./data --insecure\n"
+    "  METRICS_ADDR=:3001 muster-hub metrics --data-dir /var/lib/muster-hub\n";
 
 std::optional<std::string> GetEnvironment(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -50,6 +53,30 @@ int Serve(const muster::hub::RawConfig& raw) {
   muster::log::Info("signal {}: stopping", signal);
   (*hub)->Stop();
   return 0;
+}
+
+int ServeMetrics(const muster::hub::RawConfig& raw) {
+  auto config = muster::hub::FinalizeStoredMetrics(raw, GetEnvironment);
+  if (!config.ok()) {
+    PrintError(config.status());
+    return kExitUsage;
+  }
+  const auto metrics = muster::hub::StoredMetrics::Start(*std::move(config), muster::Clock::System());
+  if (!metrics.ok()) {
+    PrintError(metrics.status());
+    return kExitFailed;
+  }
+  const int signal = muster::WaitForTermination();
+  muster::log::Info("signal {}: stopping", signal);
+  return 0;
+}
+
+void AddJobOptions(CLI::App& command, muster::hub::RawConfig& raw) {
+  command.add_option("--job-prefix", raw.job_prefix, "In front of the names of all metrics that jobs push")
+      ->envname("JOB_PREFIX");
+  command.add_option("--job-series", raw.job_series, "Series of one target's jobs that are shown at /metrics")
+      ->capture_default_str()
+      ->envname("JOB_SERIES");
 }
 
 void AddServeOptions(CLI::App& serve, muster::hub::RawConfig& raw) {
@@ -81,11 +108,7 @@ void AddServeOptions(CLI::App& serve, muster::hub::RawConfig& raw) {
   serve.add_option("--metric-bytes", raw.metric_bytes, "Most that both take on disk; from 64MiB")
       ->capture_default_str()
       ->envname("METRIC_BYTES");
-  serve.add_option("--job-prefix", raw.job_prefix, "In front of the names of all metrics that jobs push")
-      ->envname("JOB_PREFIX");
-  serve.add_option("--job-series", raw.job_series, "Series of one target's jobs that are shown at /metrics")
-      ->capture_default_str()
-      ->envname("JOB_SERIES");
+  AddJobOptions(serve, raw);
   serve.add_flag("--insecure", raw.insecure, "No TLS: one machine or behind a proxy only");
 }
 
@@ -101,11 +124,16 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape)
   app.set_version_flag("--version", std::string("muster-hub ") + muster::kVersion);
   CLI::App* serve = app.add_subcommand("serve", "Run the hub");
   AddServeOptions(*serve, raw);
+  CLI::App* metrics =
+      app.add_subcommand("metrics", "Serve /metrics from a hub's files, read-only, beside it or without");
+  metrics->add_option("--data-dir", raw.data_dir, "The hub's folder")->required();
+  AddJobOptions(*metrics, raw);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
+  if (metrics->parsed()) return ServeMetrics(raw);
   if (!serve->parsed()) {
     std::fprintf(stderr,
                  "muster-hub: say what to do: \"muster-hub serve --data-dir DIR\" runs the hub, --help tells "

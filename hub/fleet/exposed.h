@@ -127,6 +127,8 @@ struct ExposedPart {
 
 struct ExposedFleet {
   absl::Time taken;
+  // Read from the hub's files by another process: what only its memory has is not known.
+  bool is_from_files = false;
   std::vector<ExposedTarget> targets;
   std::vector<ExposedDeployment> deployments;
   std::vector<ExposedLogDrop> log_drops;  // in order of target

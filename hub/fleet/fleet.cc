@@ -379,6 +379,11 @@ absl::StatusOr<Fleet::NamedHost> Fleet::PresentHost(std::string_view id_or_name)
   return TargetNotFound(id_or_name);
 }
 
+std::string TargetLabels(std::string_view organization, const Fleet::TargetName& target) {
+  return fmt::format("{},{},{},{}", Label("organization", organization), Label("customerorganization", target.customer),
+                     Label("deploymenttarget", target.name), Label("deploymenttargetid", target.id));
+}
+
 std::vector<Fleet::TargetName> Fleet::TargetNames() const {
   std::vector<TargetName> names;
   const SlotList all = AllSlots();

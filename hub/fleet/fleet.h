@@ -156,6 +156,9 @@ class Fleet {
   Moment last_tick_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Of a target's series: "organization=...,customerorganization=...,deploymenttarget=...,deploymenttargetid=...".
+std::string TargetLabels(std::string_view organization, const Fleet::TargetName& target);
+
 }  // namespace muster::hub
 
 #endif  // MUSTER_HUB_FLEET_FLEET_H_

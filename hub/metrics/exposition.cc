@@ -15,13 +15,18 @@ void WriteExposition(const ScrapeInput& input, PageWriter& page) {
   const ExposedFleet& fleet = input.fleet;
   group(PageGroup::kDeployments, [&] { WriteDeployments(fleet, page); });
   group(PageGroup::kTargets, [&] { WriteTargets(fleet, page); });
-  group(PageGroup::kJournals, [&] { WriteJournals(fleet, page); });
-  group(PageGroup::kLogs, [&] { WriteLogs(fleet, page); });
-  group(PageGroup::kHost, [&] { WriteHosts(fleet, page); });
-  group(PageGroup::kContainers, [&] { WriteContainers(fleet, page); });
+  // The other families of the fleet are in a running hub's memory alone.
+  const auto live = [&](PageGroup wanted, auto write) {
+    if (!fleet.is_from_files) group(wanted, [&] { write(fleet, page); });
+  };
+  live(PageGroup::kJournals, WriteJournals);
+  live(PageGroup::kLogs, WriteLogs);
+  live(PageGroup::kHost, WriteHosts);
+  live(PageGroup::kContainers, WriteContainers);
   group(PageGroup::kJobs, [] {});
   group(PageGroup::kHub, [&] {
-    WriteHubGauges(input.hub, page);
+    WriteHubFacts(input.hub, page);
+    if (!fleet.is_from_files) WriteHubGauges(input.hub, page);
     WriteHubCounters(input.counters, page);
   });
   group(PageGroup::kProcess, [&] {

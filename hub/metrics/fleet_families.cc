@@ -19,13 +19,26 @@ double ReplayLag(const ExposedJournal& journal, double now) {
   return std::max(0.0, now - journal.newest_applied);
 }
 
-void WriteTargetLine(const std::vector<ExposedTarget>& targets, PageWriter& page) {
+// What only a running hub knows.
+void WriteTargetSessions(const std::vector<ExposedTarget>& targets, PageWriter& page) {
+  WriteRows(page, targets, "distr_deployment_target_session_open", FamilyType::kGauge, {},
+            "Whether the agent's stream is open.",
+            [](const ExposedTarget& target) { return target.has_session ? 1.0 : 0.0; });
+  WriteRows(page, targets, "distr_deployment_target_observer_fault", FamilyType::kGauge, {},
+            "Whether the agent cannot see deployments: its runtime does not answer.",
+            [](const ExposedTarget& target) { return target.has_observer_fault ? 1.0 : 0.0; });
+  WriteRows(page, targets, "distr_deployment_target_omitted_deployments", FamilyType::kGauge, {},
+            "Deployments that the agent saw but could not list, because of the limit per target.",
+            [](const ExposedTarget& target) { return target.omitted; });
   WriteRows(page, targets, "distr_deployment_target_round_trip_seconds", FamilyType::kGauge, "seconds",
             "Round trip between hub and agent, measured by heartbeat echoes. Absent until the first.",
             [](const ExposedTarget& target) { return target.round_trip; });
   WriteRows(page, targets, "distr_deployment_target_clock_skew_seconds", FamilyType::kGauge, "seconds",
             "The agent's clock minus the hub's. Absent until the first heartbeat echo.",
             [](const ExposedTarget& target) { return target.clock_skew; });
+}
+
+void WriteTargetFacts(const std::vector<ExposedTarget>& targets, PageWriter& page) {
   page.Family("distr_deployment_target_agent_info", FamilyType::kGauge,
               "The agent's version; always 1. Absent until it is known.");
   ForEachWithFacts(targets, [&](const ExposedTarget& target) {
@@ -99,8 +112,8 @@ void WriteTargets(const ExposedFleet& fleet, PageWriter& page) {
               "Unix time at which the deployment target was last heard from; 0: never.", "seconds");
   std::unordered_set<std::string_view> seen;
   ForEachWithFacts(targets, [&](const ExposedTarget& target) {
-    if (!target.facts->is_cut || seen.insert(target.facts->place).second)
-      page.Sample(target.facts->place, target.last_seen);
+    const std::string_view place = target.facts->place;
+    if (!target.facts->is_cut || seen.insert(place).second) page.Sample(place, target.last_seen);
   });
   struct State {
     TargetState state;
@@ -120,19 +133,11 @@ void WriteTargets(const ExposedFleet& fleet, PageWriter& page) {
   WriteRows(page, targets, "distr_deployment_target_last_seen_timestamp_seconds", FamilyType::kGauge, "seconds",
             "Unix time of the last heartbeat, by the hub's clock; 0: none since the hub started.",
             [](const ExposedTarget& target) { return target.last_seen; });
-  WriteRows(page, targets, "distr_deployment_target_session_open", FamilyType::kGauge, {},
-            "Whether the agent's stream is open.",
-            [](const ExposedTarget& target) { return target.has_session ? 1.0 : 0.0; });
-  WriteRows(page, targets, "distr_deployment_target_observer_fault", FamilyType::kGauge, {},
-            "Whether the agent cannot see deployments: its runtime does not answer.",
-            [](const ExposedTarget& target) { return target.has_observer_fault ? 1.0 : 0.0; });
   WriteRows(page, targets, "distr_deployment_target_identity_warning", FamilyType::kGauge, {},
             "Whether two machines were seen with this identity, or its disk was rolled back.",
             [](const ExposedTarget& target) { return target.has_identity_warning ? 1.0 : 0.0; });
-  WriteRows(page, targets, "distr_deployment_target_omitted_deployments", FamilyType::kGauge, {},
-            "Deployments that the agent saw but could not list, because of the limit per target.",
-            [](const ExposedTarget& target) { return target.omitted; });
-  WriteTargetLine(targets, page);
+  WriteTargetFacts(targets, page);
+  if (!fleet.is_from_files) WriteTargetSessions(targets, page);
 }
 
 void WriteJournals(const ExposedFleet& fleet, PageWriter& page) {

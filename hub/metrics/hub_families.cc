@@ -49,17 +49,23 @@ std::string_view UnitOf(std::string_view name) {
 
 }  // namespace
 
-void WriteHubGauges(const HubGauges& hub, PageWriter& page) {
+void WriteHubFacts(const HubGauges& hub, PageWriter& page) {
   Gauge(page, "distr_organizations_total", "Current number of organizations.", static_cast<double>(hub.organizations));
   Gauge(page, "distr_organizations", "Current number of organizations.", static_cast<double>(hub.organizations));
   Gauge(page, "distr_customer_organizations", "Current number of customer organizations.",
         static_cast<double>(hub.customer_organizations));
   Gauge(page, "distr_hub_up", "Whether the hub runs.", hub.is_up ? 1 : 0);
+  Gauge(page, "distr_hub_alive_timestamp_seconds", "Unix time at which the hub last noted that it runs.",
+        absl::ToDoubleSeconds(hub.alive - absl::UnixEpoch()), "seconds");
+  Gauge(page, "distr_hub_store_bytes", "Size of the hub's database with its write-ahead log.",
+        static_cast<double>(hub.store_bytes), "bytes");
+  Gauge(page, "distr_hub_audit_log_entries", "Entries of the audit log.", static_cast<double>(hub.audit_entries));
+}
+
+void WriteHubGauges(const HubGauges& hub, PageWriter& page) {
   page.Family("distr_hub_info", FamilyType::kGauge, "The hub's version; always 1.");
   page.Sample(Label("version", kVersion), 1);
   Gauge(page, "distr_hub_sessions", "Agent sessions that are open.", static_cast<double>(hub.open_sessions));
-  Gauge(page, "distr_hub_store_bytes", "Size of the hub's database with its write-ahead log.",
-        static_cast<double>(hub.store_bytes), "bytes");
   Gauge(page, "distr_hub_store_writable", "Whether the hub can store history now.", hub.store_writable ? 1 : 0);
   Gauge(page, "distr_hub_log_store_bytes", "Size of the stored log lines, which the bound is about.",
         static_cast<double>(hub.logs.store_bytes), "bytes");
@@ -78,7 +84,6 @@ void WriteHubGauges(const HubGauges& hub, PageWriter& page) {
   Gauge(page, "distr_hub_metric_chunks", "Chunks of host metrics.", static_cast<double>(hub.samples.chunks));
   Gauge(page, "distr_hub_host_samples_waiting", "Samples of hosts that are not in the store of metrics yet.",
         static_cast<double>(hub.samples.waiting));
-  Gauge(page, "distr_hub_audit_log_entries", "Entries of the audit log.", static_cast<double>(hub.audit_entries));
   Counter(page, "distr_hub_audit_entries_total", "Audit entries written since the hub started.",
           static_cast<double>(hub.audit_entries_written));
   Gauge(page, "distr_hub_http_connections", "Open connections of the API's HTTP listener.",

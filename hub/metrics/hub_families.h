@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "hub/logs/log_counts.h"
 #include "hub/metrics/page_writer.h"
 #include "hub/metrics/process_stats.h"
@@ -18,6 +19,8 @@ namespace muster::hub {
 struct HubGauges {
   // Whether it serves, or did within the last 15 s where another process tells of it.
   bool is_up = true;
+  // When it last said so.
+  absl::Time alive = absl::UnixEpoch();
   std::int64_t organizations = 1;
   std::int64_t customer_organizations = 0;
   std::int64_t open_sessions = 0;
@@ -33,6 +36,9 @@ struct HubGauges {
   SampleGauges samples = {};
 };
 
+// What the hub's files tell, too.
+void WriteHubFacts(const HubGauges& hub, PageWriter& page);
+// What only a running hub knows.
 void WriteHubGauges(const HubGauges& hub, PageWriter& page);
 // In the order of the families; series in the order of their labels.
 void WriteHubCounters(std::vector<prometheus::MetricFamily> families, PageWriter& page);

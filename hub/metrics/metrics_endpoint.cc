@@ -92,12 +92,14 @@ bool MetricsEndpoint::Allowed(std::string_view token) const {
 
 std::string MetricsEndpoint::MakePage(const PageKey& key) const {
   const Instant start = clock_->Monotonic();
+  sources_.begin();
   ScrapeInput input{.groups = PageGroups::FromBits(key.groups), .parts = sources_.parts};
   if (input.groups.NeedsFleet()) input.fleet = sources_.fleet(input.groups.NeedsHosts());
+  input.fleet.is_from_files = sources_.is_from_files;
   if (input.groups.Has(PageGroup::kLogs)) sources_.add_logs(&input.fleet);
   if (input.groups.Has(PageGroup::kHub)) {
     input.hub = sources_.hub();
-    input.counters = counters_->Collect();
+    if (counters_ != nullptr) input.counters = counters_->Collect();
   }
   if (input.groups.Has(PageGroup::kProcess)) {
     if (auto process = ReadProcessStats(); process.ok()) input.process = *process;
@@ -116,7 +118,7 @@ std::string MetricsEndpoint::MakePage(const PageKey& key) const {
   });
   WriteExposition(input, page);
   page.Finish();
-  counters_->Scrape(clock_->Monotonic() - start - compressing);
+  if (counters_ != nullptr) counters_->Scrape(clock_->Monotonic() - start - compressing);
   return gzip == nullptr ? text : gzip->Finish();
 }
 

@@ -38,9 +38,13 @@ struct MetricsConfig {
 absl::StatusOr<MetricsConfig> ReadMetricsConfig(
     const std::function<std::optional<std::string>(const std::string& name)>& getenv);
 
-// What the pages are made of. Every function is called on any thread and waits for no store.
+// What the pages are made of. Every function is called on any thread; in a hub none waits for a store.
 struct MetricsSources {
   std::string organization;
+  // There is no hub in this process.
+  bool is_from_files = false;
+  // Called before the others for a page, on the same thread.
+  std::function<void()> begin = [] {};
   std::function<ExposedFleet(bool with_hosts)> fleet;
   std::function<void(ExposedFleet*)> add_logs;
   std::function<HubGauges()> hub;
@@ -56,6 +60,7 @@ struct MetricsSources {
 
 class MetricsEndpoint {
  public:
+  // `counters`: null where there is no hub in this process.
   MetricsEndpoint(MetricsConfig config, MetricsSources sources, HubMetrics* counters, const Clock* clock);
 
   // Registers the pages on the metrics listener's router. `this` must outlive it.

@@ -241,6 +241,21 @@ absl::StatusOr<RowCounts> CountRows(sqlite::Database& database) {
   return RowCounts{.customers = s.Int64(0), .audit_entries = s.Int64(1)};
 }
 
+absl::StatusOr<std::optional<LastRun>> ReadLastRun(sqlite::Database& database) {
+  ASSIGN_OR_RETURN(
+      sqlite::Statement s,
+      database.Prepare("SELECT alive_us, stopped_us IS NOT NULL FROM hub_runs ORDER BY started_us DESC LIMIT 1"));
+  ASSIGN_OR_RETURN(const bool row, s.Step());
+  if (!row) return std::nullopt;
+  return LastRun{.alive = s.Time(0), .is_stopped = s.Bool(1)};
+}
+
+absl::StatusOr<std::string> ReadMeta(sqlite::Database& database, std::string_view key) {
+  ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare("SELECT value FROM meta WHERE key=?1"));
+  ASSIGN_OR_RETURN(const bool row, s.Bind(1, key).Step());
+  return row ? s.Text(0) : "";
+}
+
 absl::StatusOr<AuditVerdict> VerifyAudit(sqlite::Database& database) {
   ASSIGN_OR_RETURN(sqlite::Statement s,
                    database.Prepare("SELECT sequence, at_us, actor, action, subject, detail, hash FROM audit"

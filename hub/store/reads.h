@@ -2,6 +2,7 @@
 #ifndef MUSTER_HUB_STORE_READS_H_
 #define MUSTER_HUB_STORE_READS_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,16 @@ struct RowCounts {
   std::int64_t audit_entries = 0;
 };
 absl::StatusOr<RowCounts> CountRows(sqlite::Database& database);
+
+struct LastRun {
+  // When the hub last noted that it runs (every 5 s), and whether it stopped in good order.
+  absl::Time alive;
+  bool is_stopped = false;
+};
+// Absent before the first.
+absl::StatusOr<std::optional<LastRun>> ReadLastRun(sqlite::Database& database);
+// Empty when it is not there.
+absl::StatusOr<std::string> ReadMeta(sqlite::Database& database, std::string_view key);
 
 struct AuditVerdict {
   std::int64_t entries = 0;
