@@ -99,7 +99,8 @@ TEST_P(JobBookClashTest, RefusesAllOfThePushAndNamesBoth) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rules, JobBookClashTest,
-    testing::Values(Clashing{"counter a_total 1", "gauge a_total 1", "TYPE_CLASH", "a_total is a counter on this host, not a gauge"},
+    testing::Values(Clashing{"counter a_total 1", "gauge a_total 1", "TYPE_CLASH",
+                             "a_total is a counter on this host, not a gauge"},
                     Clashing{"gauge a 1", "histogram a 1", "TYPE_CLASH", "a is a gauge on this host, not a histogram"},
                     Clashing{"gauge a 1", "buckets a 1", "TYPE_CLASH", "only a histogram has buckets"},
                     Clashing{"histogram a 1", "gauge a_count 1", "TYPE_CLASH", "histogram a"},

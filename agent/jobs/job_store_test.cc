@@ -46,10 +46,11 @@ TEST_F(JobStoreTest, GoesOnCountingAfterAReopenAndKnowsItsIds) {
   v1::JobPosition before;
   {
     JobStore store(Options(), &clock_);
-    EXPECT_EQ(Answer(store, "push g id=1 success ttl=1d period=2d\ncounter a_total{b=\"c\"} 5\nhistogram h_s 1\nhelp h_s T"),
-              "ok");
+    EXPECT_EQ(
+        Answer(store, "push g id=1 success ttl=1d period=2d\ncounter a_total{b=\"c\"} 5\nhistogram h_s 1\nhelp h_s T"),
+        "ok");
     EXPECT_EQ(Answer(store, "push g id=2 failure\ncounter a_total{b=\"c\"} 5"), "ok");
-    EXPECT_EQ(Answer(store, "push g\ngauge a 1"), "TYPE_CLASH");
+    EXPECT_EQ(Answer(store, "push g\ngauge a_total 1"), "TYPE_CLASH");
     before = *store.Position();
   }
   clock_.Advance(absl::Minutes(1));

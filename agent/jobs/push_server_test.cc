@@ -83,10 +83,12 @@ class PushServerTest : public testing::Test {
 
 TEST_F(PushServerTest, AnswersInOrderWhateverIsAnsweredFirst) {
   Client client(path_);
-  client.Say("push g id=1\ncounter a_total 1\nend\nping\npush g\ngauge a 1\nend\nrubbish\npush g id=1\ncounter a_total 1\nend\n");
+  client.Say(
+      "push g id=1\ncounter a_total 1\nend\nping\npush g\ngauge a_total 1\nend\nrubbish\npush g id=1\ncounter a_total "
+      "1\nend\n");
   const std::string answers = client.Hear(5);
   EXPECT_THAT(answers, StartsWith("ok\nok muster-agent "));
-  EXPECT_THAT(answers, HasSubstr("\nerror TYPE_CLASH a is a counter on this host, not a gauge\nerror BAD_PUSH "));
+  EXPECT_THAT(answers, HasSubstr("\nerror TYPE_CLASH a_total is a counter on this host, not a gauge\nerror BAD_PUSH "));
   EXPECT_THAT(answers, EndsWith("\nok known\n"));
 }
 
@@ -169,7 +171,7 @@ TEST_F(PushServerTest, LeavesAloneWhatIsNotItsOwn) {
 TEST_F(PushServerTest, TheCommandRepeatsItsPushUntilAnAgentIsThere) {
   RawPush raw;
   raw.group = "g";
-  raw.counters = {"a{b=\"c=d\"}=1"};
+  raw.counters = {"a_total{b=\"c=d\"}=1"};
   raw.observations = {"h=1,2"};
   raw.id = "1";
   const std::string request = Must(MakePushText(raw, "")).request;
@@ -200,7 +202,7 @@ TEST(PushCommandTest, RefusesWhatIsNoPush) {
       {group([](RawPush* p) { p->counters = {"=1"}; }), "", "USAGE"},
       {group([](RawPush* p) { p->gauges = {"a=1\nend"}; }), "", "USAGE"},
       {group([](RawPush* p) { p->success = p->failure = true; }), "", "USAGE"},
-      {group([](RawPush* p) { p->counters = {"a=-1"}; }), "", "BAD_VALUE"},
+      {group([](RawPush* p) { p->counters = {"a_total=-1"}; }), "", "BAD_VALUE"},
       {group([](RawPush* p) { p->group = "g h"; }), "", "BAD_PUSH"},
       {group([](RawPush* p) { p->time_to_live = "soon"; }), "", "BAD_PUSH"},
       {group([](RawPush*) {}), "counter a_total 1\nend\npush h\n", "BAD_PUSH"},

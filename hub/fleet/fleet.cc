@@ -372,10 +372,9 @@ absl::StatusOr<Fleet::NamedHost> Fleet::PresentHost(std::string_view id_or_name)
   const SlotList all = found == nullptr ? AllSlots() : std::make_shared<std::vector<std::shared_ptr<Slot>>>(1, found);
   for (const std::shared_ptr<Slot>& slot : *all) {
     MutexLock lock(&slot->mutex);
-    const Target& target = slot->target;
-    if (target.deleted() || (slot != found && target.name() != id_or_name)) continue;
-    RETURN_IF_ERROR(target.WhyNoHost());
-    return NamedHost{.host = *target.Host(), .machine = target.machine()};
+    if (slot->target.deleted() || (slot != found && slot->target.name() != id_or_name)) continue;
+    RETURN_IF_ERROR(slot->target.WhyNoHost());
+    return NamedHost{.host = *slot->target.Host(), .machine = slot->target.machine()};
   }
   return TargetNotFound(id_or_name);
 }

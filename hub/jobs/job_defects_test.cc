@@ -256,6 +256,14 @@ TEST_F(JobPageTest, WhatEndedAndIsNotExpectedLeavesNothing) {
   EXPECT_THAT(Page(), HasSubstr("distr_job_overdue{deploymenttarget=\"tgt_1\",jobname=\"nightly\"} 1\n"));
 }
 
+TEST_F(JobPageTest, ATargetWhoseJobsAreAllGoneIsNotNamed) {
+  Report("tgt_1", {JobGroupOf("backup", {CounterFamily("a_total", 7)})});
+  Report("tgt_1", {Deleted("backup")}, 2);
+  EXPECT_THAT(Page(), Not(HasSubstr("tgt_1")));
+  Restart();
+  EXPECT_THAT(Page(), Not(HasSubstr("tgt_1")));
+}
+
 TEST_F(JobPageTest, NamesThatThePrefixMakesTakenAreCounted) {
   options_.prefix = "distr";
   registry_ = std::make_unique<JobRegistry>(options_, PlaceOf);

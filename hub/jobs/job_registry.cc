@@ -94,6 +94,7 @@ std::vector<std::string> JobRegistry::Apply(JobOutcome outcome, const Moment& no
         fmt::format("{} {} series; the hub shows at most {} of a target", kSeriesLimit, count, options_.max_series));
   }
   if (refusals.size() > kMaxRefusals) refusals.resize(kMaxRefusals);
+  if (groups.empty()) targets_.erase(outcome.target_id);
   return refusals;
 }
 
@@ -310,6 +311,7 @@ std::vector<EndedJobGroup> JobRegistry::TakeEnded(Instant now) {
     }
     for (Group& group : changed) Put(&groups, std::move(group));
   }
+  if (!ended.empty()) version_.fetch_add(1, std::memory_order_relaxed);
   return ended;
 }
 

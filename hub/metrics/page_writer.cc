@@ -20,8 +20,7 @@ constexpr std::size_t kMaxAroundBytes = kMaxNumberBytes + 5;
 constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
 
 inline char* Put(std::string_view text, char* out) {
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
+  return out + text.copy(out, text.size());  // memcpy may not be given a text without data
 }
 
 // "00" to "99".
