@@ -12,7 +12,7 @@ packages_up=(curl jq)
 packages_engine=(docker.io docker-compose busybox-static)
 packages_fault=(iproute2 iptables util-linux e2fsprogs faketime python3)
 packages_test=(
-  "${packages_up[@]}" "${packages_engine[@]}" "${packages_fault[@]}" prometheus jsonnet procps openssl shellcheck
+  "${packages_up[@]}" "${packages_engine[@]}" "${packages_fault[@]}" prometheus jsonnet procps openssl shellcheck socat
   systemd python3-pytest python3-yaml
 )
 packages_lint=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev shellcheck systemd jq jsonnet)
