@@ -23,6 +23,9 @@ std::string FormatAge(absl::Duration age);
 // Whole microseconds, towards the past: what databases keep.
 absl::Time ToMicros(absl::Time time);
 
+// Since 1970: the double nearest to the time's whole microseconds, which is how such a number is written shortest.
+double UnixSeconds(absl::Time time);
+
 google::protobuf::Timestamp ToProto(absl::Time time);
 google::protobuf::Duration ToProto(absl::Duration duration);
 // Values outside year 1 to 9999, or longer than 10,000 years, are brought to the nearest bound: they come from peers,

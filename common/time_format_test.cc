@@ -52,5 +52,11 @@ TEST(ProtoDuration, IsBroughtIntoWhatJsonCanHold) {
   EXPECT_EQ(FromProto(ToProto(absl::Milliseconds(-1500))), absl::Milliseconds(-1500));
 }
 
+TEST(UnixSeconds, IsTheDoubleNearestToTheMicrosecond) {
+  EXPECT_EQ(UnixSeconds(absl::FromUnixMicros(1'795'917'891'045'292)), 1795917891.045292);
+  EXPECT_EQ(UnixSeconds(absl::UnixEpoch()), 0);
+  EXPECT_EQ(UnixSeconds(absl::FromUnixMicros(-1'500'000)), -1.5);
+}
+
 }  // namespace
 }  // namespace muster

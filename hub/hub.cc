@@ -349,7 +349,11 @@ absl::Status RunningHub::StartMetrics() {
       config_.metrics,
       MetricsSources{.organization = fleet_->organization(),
                      .fleet = [this](bool with_hosts) { return fleet_->Expose(clock_->Now(), with_hosts); },
-                     .add_logs = [this](ExposedFleet* fleet) { AddLogCounts(logs_->store()->counts(), fleet); },
+                     .add_logs =
+                         [this](ExposedFleet* fleet) {
+                           logs_->store()->VisitCounts(
+                               [&](const LogCountsByTarget& counts) { AddLogCounts(counts, fleet); });
+                         },
                      .hub = [this] { return Gauges(); },
                      .version = [this] { return fleet_->version() + jobs_->version(); },
                      .targets = [this] { return fleet_->TargetNames(); },

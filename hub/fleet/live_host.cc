@@ -13,8 +13,6 @@ namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
-double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
-
 bool StartsWithAny(std::string_view text, std::initializer_list<std::string_view> prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [text](std::string_view prefix) { return text.starts_with(prefix); });
@@ -25,8 +23,8 @@ std::size_t Mixed(std::size_t hash, std::string_view text) {
 }
 
 double BootOf(const agent::v1::HostReport& report, absl::Time taken) {
-  if (report.totals().has_boot_time()) return Seconds(FromProto(report.totals().boot_time()));
-  if (report.sample().has_uptime()) return Seconds(taken - FromProto(report.sample().uptime()));
+  if (report.totals().has_boot_time()) return UnixSeconds(FromProto(report.totals().boot_time()));
+  if (report.sample().has_uptime()) return UnixSeconds(taken - FromProto(report.sample().uptime()));
   return kUnknown;
 }
 
@@ -34,7 +32,7 @@ HostNumbers NumbersOf(const agent::v1::HostReport& report, absl::Time taken) {
   const agent::v1::HostSample& sample = report.sample();
   HostNumbers numbers;
   numbers.scalars = {
-      .taken = Seconds(taken),
+      .taken = UnixSeconds(taken),
       .boot = BootOf(report, taken),
       .cpu_usage = sample.has_cpu_usage_ratio() ? sample.cpu_usage_ratio() : kUnknown,
       .load1 = sample.has_load1() ? sample.load1() : kUnknown,

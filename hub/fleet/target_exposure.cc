@@ -19,10 +19,9 @@ namespace {
 constexpr std::size_t kPrefetchAhead = 8;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
-double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
-double Seconds(const std::optional<absl::Duration>& duration) {
-  return duration ? absl::ToDoubleSeconds(*duration) : kUnknown;
-}
+// In whole microseconds, as times are.
+double Seconds(absl::Duration duration) { return static_cast<double>(absl::ToInt64Microseconds(duration)) / 1e6; }
+double Seconds(const std::optional<absl::Duration>& duration) { return duration ? Seconds(*duration) : kUnknown; }
 
 // "DEPLOYMENT_KIND_COMPOSE_PROJECT" -> "compose_project".
 std::string KindWord(types::v1::DeploymentKind kind) {
@@ -45,8 +44,8 @@ ExposedJournal ExposeJournal(const JournalView& journal) {
   return {.records = static_cast<double>(depth.records()),
           .bytes = static_cast<double>(depth.bytes()),
           .capacity = static_cast<double>(depth.capacity_bytes()),
-          .oldest_age = depth.has_oldest_age() ? absl::ToDoubleSeconds(FromProto(depth.oldest_age())) : 0,
-          .newest_applied = journal.newest ? Seconds(*journal.newest) : kUnknown,
+          .oldest_age = depth.has_oldest_age() ? Seconds(FromProto(depth.oldest_age())) : 0,
+          .newest_applied = journal.newest ? UnixSeconds(*journal.newest) : kUnknown,
           .dropped = static_cast<double>(depth.dropped_total()),
           .poisoned = static_cast<double>(depth.poisoned_total()),
           .gap_records = static_cast<double>(journal.gap_records),
@@ -132,7 +131,7 @@ std::shared_ptr<const ShownTarget> Target::MakeShown(std::string_view organizati
                           Label("revision", d.report.revision())),
               &deployment.info);
     deployment.status = d.open.status;
-    deployment.since = Seconds(d.open.from);
+    deployment.since = UnixSeconds(d.open.from);
     for (const types::v1::Resource& resource : d.report.resources()) {
       ++deployment.containers[ContainerStateOf(resource.state())];
       deployment.restarts += static_cast<double>(resource.restart_count());
@@ -168,9 +167,9 @@ void Target::NoteNumbers() {
   numbers_.has_identity_warning = !stored_.identity_warning.empty();
   numbers_.has_journal = journal_.depth.has_value();
   numbers_.has_journal_fault = journal_.depth && !journal_.depth->fault().empty();
-  numbers_.state_since = Seconds(stored_.open.from);
-  numbers_.last_seen = stored_.last_seen ? Seconds(*stored_.last_seen) : 0;
-  numbers_.reported = deployments_confirmed_wall_ ? Seconds(*deployments_confirmed_wall_) : 0;
+  numbers_.state_since = UnixSeconds(stored_.open.from);
+  numbers_.last_seen = stored_.last_seen ? UnixSeconds(*stored_.last_seen) : 0;
+  numbers_.reported = deployments_confirmed_wall_ ? UnixSeconds(*deployments_confirmed_wall_) : 0;
   numbers_.omitted = static_cast<double>(omitted_);
   numbers_.round_trip = session_ ? Seconds(session_->round_trip) : kUnknown;
   numbers_.clock_skew = session_ ? Seconds(session_->clock_skew) : kUnknown;

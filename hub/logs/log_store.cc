@@ -130,9 +130,9 @@ absl::Status LogStore::Fault() const {
   return MakeError(fault.code(), ReasonOf(fault), fmt::format("{}: {} ({})", path_, advice, why));
 }
 
-LogCountsByTarget LogStore::counts() const {
+void LogStore::VisitCounts(absl::FunctionRef<void(const LogCountsByTarget&)> visit) const {
   MutexLock lock(&counts_mutex_);
-  return counts_;
+  visit(counts_);
 }
 
 absl::StatusOr<std::vector<agent::v1::LanePosition>> LogStore::Positions(

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/mutex.h"
@@ -70,7 +71,8 @@ class LogStore {
   const std::string& path() const { return path_; }
   const LogObserver& observer() const { return observer_; }
   std::int64_t chunks() const { return chunks_; }
-  LogCountsByTarget counts() const ABSL_LOCKS_EXCLUDED(counts_mutex_);
+  // Without a copy. `visit` must be short and not call this: the writer waits.
+  void VisitCounts(absl::FunctionRef<void(const LogCountsByTarget&)> visit) const ABSL_LOCKS_EXCLUDED(counts_mutex_);
 
  private:
   LogStore(std::string path, LogObserver observer) : path_(std::move(path)), observer_(std::move(observer)) {}

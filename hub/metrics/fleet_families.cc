@@ -5,6 +5,7 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "common/time_format.h"
 #include "hub/metrics/row_families.h"
 
 namespace muster::hub {
@@ -141,7 +142,7 @@ void WriteTargets(const ExposedFleet& fleet, PageWriter& page) {
 }
 
 void WriteJournals(const ExposedFleet& fleet, PageWriter& page) {
-  const double now = absl::ToDoubleSeconds(fleet.taken - absl::UnixEpoch());
+  const double now = UnixSeconds(fleet.taken);
   const auto family = [&](std::string_view name, FamilyType type, std::string_view unit, std::string_view help,
                           auto value) {
     WriteRows(page, fleet.targets, name, type, unit, help, [&](const ExposedTarget& target) -> double {

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "common/time_format.h"
 #include "common/version.h"
 
 namespace muster::hub {
@@ -56,7 +57,7 @@ void WriteHubFacts(const HubGauges& hub, PageWriter& page) {
         static_cast<double>(hub.customer_organizations));
   Gauge(page, "distr_hub_up", "Whether the hub runs.", hub.is_up ? 1 : 0);
   Gauge(page, "distr_hub_alive_timestamp_seconds", "Unix time at which the hub last noted that it runs.",
-        absl::ToDoubleSeconds(hub.alive - absl::UnixEpoch()), "seconds");
+        UnixSeconds(hub.alive), "seconds");
   Gauge(page, "distr_hub_store_bytes", "Size of the hub's database with its write-ahead log.",
         static_cast<double>(hub.store_bytes), "bytes");
   Gauge(page, "distr_hub_audit_log_entries", "Entries of the audit log.", static_cast<double>(hub.audit_entries));

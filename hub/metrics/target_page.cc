@@ -23,8 +23,6 @@ constexpr double kTicksPerSecond = 100;  // USER_HZ
 constexpr std::array<std::string_view, 8> kModes = {"user",   "nice", "system",  "idle",
                                                     "iowait", "irq",  "softirq", "steal"};
 
-double Seconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
-
 void Single(PageWriter& page, std::string_view name, FamilyType type, std::string_view help, double value) {
   page.Family(name, type, help);
   page.Sample({}, value);
@@ -171,7 +169,7 @@ void WriteTotals(const HostTotals& totals, PageWriter& page) {
   WriteBlockDevices(totals, page);
   if (totals.has_boot_time()) {
     Single(page, "node_boot_time_seconds", FamilyType::kGauge, "Node boot time, in unixtime.",
-           Seconds(FromProto(totals.boot_time())));
+           UnixSeconds(FromProto(totals.boot_time())));
   }
   // No kernel that tells them has counted none.
   if (totals.context_switches() == 0) return;
@@ -193,7 +191,7 @@ void WriteTargetPage(const Fleet::NamedHost& host, PageWriter& page) {
   WriteFilesystems(host.host.report.sample(), page);
   WriteTotals(host.host.report.totals(), page);
   Single(page, "node_time_seconds", FamilyType::kGauge, "Unix time of the sample, by the hub's clock.",
-         Seconds(host.host.taken));
+         UnixSeconds(host.host.taken));
   if (!host.machine.kernel().empty()) {
     page.Family("node_uname_info", FamilyType::kGauge, "What uname told of the machine; always 1.");
     page.Sample(fmt::format("{},{},{},{}", Label("machine", host.machine.architecture()),
