@@ -144,8 +144,8 @@ def test_cli_exit_codes_tell_what_went_wrong(hub, tokens, folder):
     assert code("no-such-noun") == 2
     assert code("target", "show", "nobody") == 3
     assert code("job", "list", "--overdue") == 0
-    assert code("metrics", "nobody", "-o", "csv") == 3
-    assert code("target", "list", "-o", "csv") == 2
+    assert code("metrics", "nobody", "-o", "csv", as_json=False) == 3
+    assert code("target", "list", "-o", "csv", as_json=False) == 2
     viewer = folder / "viewer"
     viewer.write_text(tokens["viewer"])
     viewer.chmod(0o600)
