@@ -27,7 +27,7 @@ struct PageKey {
   PageFormat format = PageFormat::kText;
   bool gzip = false;
   unsigned groups = PageGroups::All().bits();
-  friend auto operator<=>(const PageKey&, const PageKey&) = default;
+  friend auto operator<=>(const PageKey&, const PageKey&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 class ScrapeDesk {

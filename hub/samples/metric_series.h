@@ -56,7 +56,7 @@ struct SeriesKey {
   MetricSeries series = MetricSeries::kCpuUsage;
   // Device or deployment key; else empty.
   std::string instance = {};
-  auto operator<=>(const SeriesKey&) const = default;
+  auto operator<=>(const SeriesKey&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 struct SeriesValue {

@@ -21,7 +21,10 @@ absl::StatusOr<std::int64_t> EnsureTarget(sqlite::Database& metrics, const Sampl
 
 absl::Status StorePositions(sqlite::Database& metrics, const SampleMove& move, absl::Time now) {
   bool is_new = false;
-  for (const auto& [epoch, sequence] : move.positions) {
+  for (const auto& position : move.positions) {
+    // No structured binding: clang 14 takes none into a lambda.
+    const auto& epoch = position.first;
+    const auto& sequence = position.second;
     RETURN_IF_ERROR(RunBound(
         metrics,
         "UPDATE metric_positions SET sequence=max(sequence, ?3), touched_us=?4 WHERE target_id=?1 AND epoch=?2",

@@ -66,7 +66,7 @@ absl::Status SampleStore::Move(const std::vector<SampleMove>& moves, absl::Time 
 }
 
 absl::Status SampleStore::Fault() const {
-  const absl::Status fault = store_->writer().Fault();
+  absl::Status fault = store_->writer().Fault();
   if (fault.ok()) return fault;
   const std::string why = MessageOf(fault);
   const std::string advice = ReasonOf(fault) == "DISK_FULL"

@@ -41,7 +41,7 @@ absl::Status OpenOrSetAside(const std::string& path, std::string_view consequenc
     RETURN_IF_ERROR(SetAside(path, consequence));
     std::filesystem::remove(BadMark(path), ignored);
   }
-  const absl::Status opened = try_open();
+  absl::Status opened = try_open();
   if (ReasonOf(opened) != "DATABASE_CORRUPT") return opened;
   RETURN_IF_ERROR(SetAside(path, consequence));
   return try_open();
