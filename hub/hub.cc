@@ -348,7 +348,7 @@ absl::Status RunningHub::StartMetrics() {
   metrics_endpoint_ = std::make_unique<MetricsEndpoint>(
       config_.metrics,
       MetricsSources{.organization = fleet_->organization(),
-                     .fleet = [this](bool with_hosts) { return fleet_->Expose(clock_->Now(), with_hosts); },
+                     .fleet = [this] { return fleet_->Expose(clock_->Now()); },
                      .add_logs =
                          [this](ExposedFleet* fleet) {
                            logs_->store()->VisitCounts(

@@ -216,7 +216,7 @@ absl::Status StoredMetricsServer::Begin() {
       MetricsSources{.organization = Hub()->fleet->organization(),
                      .is_from_files = true,
                      .begin = [this] { Newest(); },
-                     .fleet = [this](bool /*with_hosts*/) { return Hub()->fleet->Expose(clock_->Now(), false); },
+                     .fleet = [this] { return Hub()->fleet->Expose(clock_->Now()); },
                      .add_logs = [](ExposedFleet* /*fleet*/) {},
                      .hub = gauges,
                      .version = [this] { return VersionOf(PathOf(config_.data_dir)); },

@@ -112,17 +112,12 @@ struct ExposedDeployment {
   double restarts = 0;
 };
 
-struct ExposedHost {
-  std::string_view labels;  // the target's
-  const HostScalars* numbers = nullptr;
-};
-
-// A part of a host or of a deployment.
+// A host, or a part of one or of a deployment. With the numbers inside: a family after the other reads them.
 template <typename Numbers>
 struct ExposedPart {
   std::string_view labels;
-  std::string_view more;
-  const Numbers* numbers = nullptr;
+  std::string_view more;  // further labels; empty: none
+  Numbers numbers;
 };
 
 struct ExposedFleet {
@@ -132,18 +127,27 @@ struct ExposedFleet {
   std::vector<ExposedTarget> targets;
   std::vector<ExposedDeployment> deployments;
   std::vector<ExposedLogDrop> log_drops;  // in order of target
-  std::vector<ExposedHost> hosts;
-  std::vector<ExposedPart<FilesystemNumbers>> filesystems;
-  std::vector<ExposedPart<DeviceNumbers>> network;
-  std::vector<ExposedPart<DeviceNumbers>> disks;
-  std::vector<ExposedPart<ContainerNumbers>> containers;
-  // Of each target; what all of the above points into.
+  // At most so many rows has each kind of part.
+  std::size_t filesystems = 0;
+  std::size_t network = 0;
+  std::size_t disks = 0;
+  std::size_t containers = 0;
+  // Of each target; what all of the above points into. A host that is not shown
+  // is null.
   std::vector<std::shared_ptr<const ShownTarget>> shown;
   std::vector<std::shared_ptr<const LiveHost>> live_hosts;
 };
 
-// Once targets, shown and live_hosts are there: the rest.
-void SpreadRows(bool with_hosts, ExposedFleet* fleet);
+// Once targets and shown are there: the rest.
+void SpreadRows(ExposedFleet* fleet);
+
+// Made of live_hosts when they are written, one kind after the other: all of them at once would be most of a scrape's
+// memory. Views into the fleet.
+std::vector<ExposedPart<HostScalars>> HostRows(const ExposedFleet& fleet);
+std::vector<ExposedPart<FilesystemNumbers>> FilesystemRows(const ExposedFleet& fleet);
+std::vector<ExposedPart<DeviceNumbers>> NetworkRows(const ExposedFleet& fleet);
+std::vector<ExposedPart<DeviceNumbers>> DiskRows(const ExposedFleet& fleet);
+std::vector<ExposedPart<ContainerNumbers>> ContainerRows(const ExposedFleet& fleet);
 
 }  // namespace muster::hub
 

@@ -282,7 +282,7 @@ FleetSnapshot Fleet::Snapshot(absl::Time now) const {
   return snapshot;
 }
 
-ExposedFleet Fleet::Expose(absl::Time now, bool with_hosts) const {
+ExposedFleet Fleet::Expose(absl::Time now) const {
   // What is copied of a target lies in the first lines of its slot.
   constexpr std::size_t kPrefetchAhead = 6;
   constexpr std::size_t kLines = 5;
@@ -302,7 +302,7 @@ ExposedFleet Fleet::Expose(absl::Time now, bool with_hosts) const {
     MutexLock lock(&slot.mutex);
     if (!slot.target.deleted()) slot.target.Expose(organization_label_, &exposed);
   }
-  SpreadRows(with_hosts, &exposed);
+  SpreadRows(&exposed);
   return exposed;
 }
 

@@ -94,7 +94,7 @@ class Fleet {
 
   FleetSnapshot Snapshot(absl::Time now) const;
   // What /metrics shows.
-  ExposedFleet Expose(absl::Time now, bool with_hosts) const;
+  ExposedFleet Expose(absl::Time now) const;
   // By id or name; NOT_FOUND "TARGET_NOT_FOUND". With a customer, only that customer's targets exist.
   absl::StatusOr<TargetSnapshot> FindTarget(std::string_view id_or_name, std::string_view customer) const;
   // By id, "target/name", or a name that occurs once. NOT_FOUND "DEPLOYMENT_NOT_FOUND", FAILED_PRECONDITION

@@ -35,7 +35,7 @@ class FleetExposureTest : public testing::Test {
                                      std::make_shared<FakeHandle>(), clock_.Read());
     return std::get<Fleet::SessionKey>(opened);
   }
-  ExposedFleet Expose() { return fleet_.Expose(clock_.Now(), true); }
+  ExposedFleet Expose() { return fleet_.Expose(clock_.Now()); }
   void Beat(const Fleet::SessionKey& key, const agent::v1::Heartbeat& heartbeat) {
     ASSERT_FALSE(fleet_.Heartbeat(key, heartbeat, clock_.Read()).has_value());
   }
@@ -175,33 +175,32 @@ TEST_F(FleetExposureTest, HostsHaveRowsWhileTheyAreThePresent) {
   const auto key = Connect("tgt_1", "mst_one");
   Beat(key, BeatWithHost("web"));
   ExposedFleet rows = Expose();
-  ASSERT_EQ(rows.hosts.size(), 1u);
-  EXPECT_EQ(rows.hosts[0].numbers->memory_total, 100);
-  EXPECT_EQ(rows.hosts[0].numbers->taken, Now());
-  ASSERT_EQ(rows.filesystems.size(), 1u);
-  EXPECT_EQ(rows.filesystems[0].more, R"(device="/dev/sda1",mountpoint="/",fstype="ext4")");
-  EXPECT_EQ(rows.filesystems[0].numbers->size, 7);
-  ASSERT_EQ(rows.network.size(), 1u) << "virtual devices have none";
-  EXPECT_EQ(rows.network[0].more, R"(device="eth0")");
-  EXPECT_EQ(rows.network[0].numbers->in, 11);
-  ASSERT_EQ(rows.disks.size(), 1u);
-  EXPECT_EQ(rows.disks[0].more, R"(device="sda")");
-  ASSERT_EQ(rows.containers.size(), 1u) << "that of a deployment nobody knows has none";
-  EXPECT_EQ(rows.containers[0].more, R"(container="web")");
-  EXPECT_EQ(rows.containers[0].labels, rows.deployments[0].labels);
-  EXPECT_EQ(rows.containers[0].numbers->memory, 3);
-  EXPECT_THAT(fleet_.Expose(clock_.Now(), false).hosts, IsEmpty());
+  ASSERT_EQ(HostRows(rows).size(), 1u);
+  EXPECT_EQ(HostRows(rows)[0].numbers.memory_total, 100);
+  EXPECT_EQ(HostRows(rows)[0].numbers.taken, Now());
+  ASSERT_EQ(FilesystemRows(rows).size(), 1u);
+  EXPECT_EQ(FilesystemRows(rows)[0].more, R"(device="/dev/sda1",mountpoint="/",fstype="ext4")");
+  EXPECT_EQ(FilesystemRows(rows)[0].numbers.size, 7);
+  ASSERT_EQ(NetworkRows(rows).size(), 1u) << "virtual devices have none";
+  EXPECT_EQ(NetworkRows(rows)[0].more, R"(device="eth0")");
+  EXPECT_EQ(NetworkRows(rows)[0].numbers.in, 11);
+  ASSERT_EQ(DiskRows(rows).size(), 1u);
+  EXPECT_EQ(DiskRows(rows)[0].more, R"(device="sda")");
+  ASSERT_EQ(ContainerRows(rows).size(), 1u) << "that of a deployment nobody knows has none";
+  EXPECT_EQ(ContainerRows(rows)[0].more, R"(container="web")");
+  EXPECT_EQ(ContainerRows(rows)[0].labels, rows.deployments[0].labels);
+  EXPECT_EQ(ContainerRows(rows)[0].numbers.memory, 3);
 
   Beat(key, BeatWithHost("web-2"));
   rows = Expose();
-  ASSERT_EQ(rows.containers.size(), 1u);
-  EXPECT_EQ(rows.containers[0].more, R"(container="web-2")");
+  ASSERT_EQ(ContainerRows(rows).size(), 1u);
+  EXPECT_EQ(ContainerRows(rows)[0].more, R"(container="web-2")");
 
   fleet_.Update("tgt_1", "host-1", false);
   rows = Expose();
-  EXPECT_THAT(rows.hosts, IsEmpty());
-  EXPECT_THAT(rows.filesystems, IsEmpty());
-  EXPECT_THAT(rows.containers, IsEmpty());
+  EXPECT_THAT(HostRows(rows), IsEmpty());
+  EXPECT_THAT(FilesystemRows(rows), IsEmpty());
+  EXPECT_THAT(ContainerRows(rows), IsEmpty());
 }
 
 TEST_F(FleetExposureTest, NamesThatAreCutAlikeHaveOneRow) {
@@ -216,9 +215,9 @@ TEST_F(FleetExposureTest, NamesThatAreCutAlikeHaveOneRow) {
   }
   Beat(key, heartbeat);
   const ExposedFleet rows = Expose();
-  EXPECT_EQ(rows.filesystems.size(), 2u);
-  EXPECT_EQ(rows.network.size(), 2u);
-  EXPECT_EQ(rows.containers.size(), 2u);
+  EXPECT_EQ(FilesystemRows(rows).size(), 2u);
+  EXPECT_EQ(NetworkRows(rows).size(), 2u);
+  EXPECT_EQ(ContainerRows(rows).size(), 2u);
 }
 
 TEST_F(FleetExposureTest, HostileNamesStayInsideTheirQuotes) {
@@ -238,7 +237,7 @@ TEST_F(FleetExposureTest, RowsOutliveWhatTheyShow) {
   fleet_.Delete("tgt_1", clock_.Read());
   Expose();
   EXPECT_THAT(std::string(rows.targets[0].labels), HasSubstr("tgt_1"));
-  EXPECT_EQ(rows.filesystems[0].numbers->size, 7);
+  EXPECT_EQ(FilesystemRows(rows)[0].numbers.size, 7);
 }
 
 TEST_F(FleetExposureTest, OneTargetsHostIsFoundByIdOrNameOrItIsSaidWhyNot) {

@@ -15,8 +15,6 @@
 namespace muster::hub {
 namespace {
 
-// Targets whose memory is on its way while one is copied.
-constexpr std::size_t kPrefetchAhead = 8;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 // In whole microseconds, as times are.
@@ -183,78 +181,6 @@ void Target::Expose(std::string_view organization, ExposedFleet* fleet) {
   fleet->targets.push_back(numbers_);
   fleet->shown.push_back(shown_);
   fleet->live_hosts.push_back(shows_host ? host_ : nullptr);
-}
-
-namespace {
-
-// Exactly, so that growing vectors do not take twice the memory.
-void ReserveRows(bool with_hosts, ExposedFleet* fleet) {
-  std::size_t deployments = 0;
-  std::size_t hosts = 0;
-  std::size_t filesystems = 0;
-  std::size_t network = 0;
-  std::size_t disks = 0;
-  std::size_t containers = 0;
-  for (std::size_t i = 0; i < fleet->shown.size(); ++i) {
-    if (i + kPrefetchAhead < fleet->shown.size()) __builtin_prefetch(fleet->shown[i + kPrefetchAhead].get());
-    const ShownTarget& shown = *fleet->shown[i];
-    deployments += shown.deployments.size();
-    if (!with_hosts || fleet->live_hosts[i] == nullptr) continue;
-    ++hosts;
-    filesystems += shown.filesystems.size();
-    network += shown.network.size();
-    disks += shown.disks.size();
-    containers += shown.containers.size();
-  }
-  fleet->deployments.reserve(deployments);
-  fleet->hosts.reserve(hosts);
-  fleet->filesystems.reserve(filesystems);
-  fleet->network.reserve(network);
-  fleet->disks.reserve(disks);
-  fleet->containers.reserve(containers);
-}
-
-}  // namespace
-
-void SpreadRows(bool with_hosts, ExposedFleet* fleet) {
-  const std::size_t count = fleet->targets.size();
-  ReserveRows(with_hosts, fleet);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (i + kPrefetchAhead < count) __builtin_prefetch(fleet->shown[i + kPrefetchAhead].get());
-    const ShownTarget& shown = *fleet->shown[i];
-    ExposedTarget& target = fleet->targets[i];
-    target.labels = shown.target.labels;
-    target.facts = &shown.target;
-    const std::size_t first = fleet->deployments.size();
-    for (const DeploymentLine& facts : shown.deployments) {
-      ExposedDeployment row{
-          .labels = facts.labels, .facts = &facts, .status = facts.status, .reported = target.reported};
-      // Before the first report since the hub's start: when it came into its status.
-      const bool has_status = facts.status != types::v1::DEPLOYMENT_STATUS_NO_STATUS;
-      if (row.reported == 0 && has_status) row.reported = facts.since;
-      row.since = facts.since;
-      row.restarts = facts.restarts;
-      fleet->deployments.push_back(row);
-    }
-    if (!with_hosts || fleet->live_hosts[i] == nullptr) continue;
-    const HostNumbers& numbers = fleet->live_hosts[i]->numbers;
-    fleet->hosts.push_back({.labels = target.labels, .numbers = &numbers.scalars});
-    const auto add = [&](const std::vector<std::string_view>& names, const auto& values, auto* rows) {
-      // As many as there are names, unless somebody found two reports with the same hash.
-      for (std::size_t part = 0; part < std::min(names.size(), values.size()); ++part) {
-        if (!names[part].empty()) rows->push_back({target.labels, names[part], &values[part]});
-      }
-    };
-    add(shown.filesystems, numbers.filesystems, &fleet->filesystems);
-    add(shown.network, numbers.network, &fleet->network);
-    add(shown.disks, numbers.disks, &fleet->disks);
-    for (const ShownTarget::Container& container : shown.containers) {
-      if (container.use >= numbers.use.size()) continue;
-      fleet->containers.push_back({.labels = fleet->deployments[first + container.deployment].labels,
-                                   .more = container.label,
-                                   .numbers = &numbers.use[container.use]});
-    }
-  }
 }
 
 std::optional<HostPresent> Target::Host() const {

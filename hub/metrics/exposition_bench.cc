@@ -25,7 +25,7 @@ namespace muster::hub {
 namespace {
 
 constexpr int kTargets = 10'000;
-constexpr int kRuns = 15;
+constexpr int kRuns = 31;
 constexpr double kMaxScrapeMs = 15;
 constexpr double kMaxRatio = 2;
 constexpr double kMaxBytesPerDeployment = 2048;
@@ -40,15 +40,15 @@ double ThreadCpuMs() {
 }
 
 template <typename Work>
-double MedianCpuMs(Work work) {
-  std::vector<double> took;
-  for (int i = 0; i < kRuns; ++i) {
-    const double begin = ThreadCpuMs();
-    work();
-    took.push_back(ThreadCpuMs() - begin);
-  }
-  std::sort(took.begin(), took.end());
-  return took[took.size() / 2];
+double CpuMs(Work work) {
+  const double begin = ThreadCpuMs();
+  work();
+  return ThreadCpuMs() - begin;
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
 }
 
 class NoHistory : public HistorySink {
@@ -149,9 +149,7 @@ struct Bench {
   }
   // One scrape, everything but the network and the compression.
   void Scrape(PageGroups groups, const PageWriter::Sink& sink) {
-    ScrapeInput input{.groups = groups,
-                      .fleet = fleet.Expose(Clock::System()->Now(), groups.NeedsHosts()),
-                      .counters = counters.Collect()};
+    ScrapeInput input{.groups = groups, .fleet = fleet.Expose(Clock::System()->Now()), .counters = counters.Collect()};
     if (auto process = ReadProcessStats(); process.ok()) input.process = *process;
     PageWriter page(PageFormat::kText, sink);
     WriteExposition(input, page);
@@ -229,34 +227,37 @@ bool Must(bool good, const std::string& what) {
   return good;
 }
 
-// `is_must`: its figures decide.
-bool MeasureScrape(Bench& bench, PageGroups groups, const char* what, bool is_must) {
+// The bound in milliseconds is of a page of deployments and targets; with the 36 numbers of a host and its containers
+// the page is twice as long, and is held to the ratio.
+bool MeasureScrape(Bench& bench, PageGroups groups, const char* what, double max_ms) {
   std::string text;
   bench.Scrape(groups, [&](std::string_view block) { text += block; });
-  const ExposedFleet exposed = bench.fleet.Expose(Clock::System()->Now(), groups.NeedsHosts());
+  const ExposedFleet exposed = bench.fleet.Expose(Clock::System()->Now());
   const std::vector<BaselineFamily> families = FamiliesOf(text, exposed);
   const double megabytes = static_cast<double>(text.size()) / 1e6;
   const auto lines = std::count(text.begin(), text.end(), '\n');
   text = {};
-  std::size_t sunk = 0;
-  const double scrape =
-      MedianCpuMs([&] { bench.Scrape(groups, [&](std::string_view block) { sunk += block.size(); }); });
-  const double expose =
-      MedianCpuMs([&] { sunk += bench.fleet.Expose(Clock::System()->Now(), groups.NeedsHosts()).targets.size(); });
   std::string block;
   block.reserve(PageWriter::kBlockBytes);
+  std::size_t sunk = 0;
   std::size_t appended = 0;
-  const double baseline = MedianCpuMs([&] { appended = AppendBlocks(families, exposed, block); });
+  std::vector<double> scrapes;
+  std::vector<double> baselines;
+  std::vector<double> ratios;
+  // In turns: what else the machine does, slows both.
+  for (int i = 0; i < kRuns; ++i) {
+    scrapes.push_back(CpuMs([&] { bench.Scrape(groups, [&](std::string_view some) { sunk += some.size(); }); }));
+    baselines.push_back(CpuMs([&] { appended = AppendBlocks(families, exposed, block); }));
+    ratios.push_back(scrapes.back() / baselines.back());
+  }
+  const double scrape = Median(scrapes);
   // The baseline has the same lines but for some of the hub's own; per byte it is the same work.
-  std::printf(
-      "%s: %.1f MB, %lld lines; scrape %.2f ms CPU (of it the copy out of the fleet %.2f ms), the same %.1f MB "
-      "appended %.2f ms\n",
-      what, megabytes, static_cast<long long>(lines), scrape, expose, static_cast<double>(appended) / 1e6, baseline);
-  if (!is_must) return true;
-  const bool good = Must(scrape <= kMaxScrapeMs,
-                         fmt::format("{}: a scrape takes {:.2f} ms of CPU, at most {}", what, scrape, kMaxScrapeMs));
-  return Must(scrape <= kMaxRatio * baseline,
-              fmt::format("{}: {:.2f} times the loop that appends the same blocks, at most {}", what, scrape / baseline,
+  std::printf("%s: %.1f MB, %lld lines; scrape %.2f ms CPU, the same %.1f MB appended %.2f ms\n", what, megabytes,
+              static_cast<long long>(lines), scrape, static_cast<double>(appended) / 1e6, Median(baselines));
+  const bool good = Must(scrape <= max_ms && sunk > 0,
+                         fmt::format("{}: a scrape takes {:.2f} ms of CPU, at most {}", what, scrape, max_ms));
+  return Must(Median(ratios) <= kMaxRatio,
+              fmt::format("{}: {:.2f} times the loop that appends the same blocks, at most {}", what, Median(ratios),
                           kMaxRatio)) &&
          good;
 }
@@ -321,8 +322,8 @@ int Main() {
   Bench bench;
   bool good = MeasureMemory(bench);
   const PageGroups hosts = PageGroups().With(PageGroup::kHost).With(PageGroup::kContainers);
-  good = MeasureScrape(bench, PageGroups::All().Without(hosts), "fleet", true) && good;
-  good = MeasureScrape(bench, PageGroups::All(), "fleet with hosts", false) && good;
+  good = MeasureScrape(bench, PageGroups::All().Without(hosts), "fleet", kMaxScrapeMs) && good;
+  good = MeasureScrape(bench, PageGroups::All(), "fleet with hosts", kMaxScrapeMs * 2) && good;
   good = MeasureIngest(bench) && good;
   return good ? 0 : 1;
 }

@@ -192,7 +192,7 @@ ScrapeInput SampleInput() {
   fleet.taken = absl::FromUnixSeconds(kThen + 60);
   AddTarget("tgt_1", {"dep_1", "dep_2", "dep_3"}, &fleet);
   AddHost(&fleet);
-  SpreadRows(true, &fleet);
+  SpreadRows(&fleet);
   fleet.deployments[1].status = types::v1::DEPLOYMENT_STATUS_STALE;
   fleet.deployments[2].status = types::v1::DEPLOYMENT_STATUS_NO_STATUS;
   fleet.deployments[2].reported = 0;

@@ -4,11 +4,11 @@
 namespace muster::hub {
 namespace {
 
-void WriteHostNumbers(const std::vector<ExposedHost>& hosts, PageWriter& page) {
+void WriteHostNumbers(const std::vector<ExposedPart<HostScalars>>& hosts, PageWriter& page) {
   const auto gauge = [&](std::string_view name, std::string_view unit, std::string_view help,
                          double HostScalars::*number) {
     WriteRows(page, hosts, name, FamilyType::kGauge, unit, help,
-              [number](const ExposedHost& host) { return host.numbers->*number; });
+              [number](const HostScalars& host) { return host.*number; });
   };
   gauge("distr_host_sample_timestamp_seconds", "seconds", "Unix time of the host's newest sample.",
         &HostScalars::taken);
@@ -27,10 +27,10 @@ void WriteHostNumbers(const std::vector<ExposedHost>& hosts, PageWriter& page) {
   gauge("distr_host_swap_used_bytes", "bytes", "Swap space of the host that is in use.", &HostScalars::swap_used);
 }
 
-void WriteFilesystems(const ExposedFleet& fleet, PageWriter& page) {
+void WriteFilesystems(const std::vector<ExposedPart<FilesystemNumbers>>& rows, PageWriter& page) {
   const auto gauge = [&](std::string_view name, std::string_view unit, std::string_view help,
                          double FilesystemNumbers::*number) {
-    WriteRows(page, fleet.filesystems, name, FamilyType::kGauge, unit, help,
+    WriteRows(page, rows, name, FamilyType::kGauge, unit, help,
               [number](const FilesystemNumbers& disk) { return disk.is_stuck ? kAbsent : disk.*number; });
   };
   gauge("distr_host_filesystem_size_bytes", "bytes", "Size of the filesystem. Absent while it is stuck.",
@@ -42,52 +42,64 @@ void WriteFilesystems(const ExposedFleet& fleet, PageWriter& page) {
   gauge("distr_host_filesystem_files", {}, "Inodes of the filesystem; 0: it has no such bound.",
         &FilesystemNumbers::files);
   gauge("distr_host_filesystem_files_free", {}, "Free inodes of the filesystem.", &FilesystemNumbers::files_free);
-  WriteRows(page, fleet.filesystems, "distr_host_filesystem_stuck", FamilyType::kGauge, {},
+  WriteRows(page, rows, "distr_host_filesystem_stuck", FamilyType::kGauge, {},
             "Whether the filesystem did not answer in time.",
             [](const FilesystemNumbers& disk) { return disk.is_stuck ? 1.0 : 0.0; });
 }
 
-}  // namespace
-
-void WriteHosts(const ExposedFleet& fleet, PageWriter& page) {
-  WriteHostNumbers(fleet.hosts, page);
-  WriteFilesystems(fleet, page);
-  const auto in = [](const DeviceNumbers& device) { return device.in; };
-  const auto out = [](const DeviceNumbers& device) { return device.out; };
-  WriteRows(page, fleet.network, "distr_host_network_receive_bytes_total", FamilyType::kCounter, "bytes",
-            "Bytes that the device received since the host booted.", in);
-  WriteRows(page, fleet.network, "distr_host_network_transmit_bytes_total", FamilyType::kCounter, "bytes",
-            "Bytes that the device sent since the host booted.", out);
-  WriteRows(page, fleet.disks, "distr_host_disk_read_bytes_total", FamilyType::kCounter, "bytes",
-            "Bytes read from the device since the host booted.", in);
-  WriteRows(page, fleet.disks, "distr_host_disk_written_bytes_total", FamilyType::kCounter, "bytes",
-            "Bytes written to the device since the host booted.", out);
+void WriteHostContainers(const std::vector<ExposedPart<HostScalars>>& hosts, PageWriter& page) {
   page.Family("distr_host_containers", FamilyType::kGauge,
               "Containers of the host by state. The running ones always; other states while they occur.");
-  ForEach(fleet.hosts, [&](const ExposedHost& host) {
+  ForEach(hosts, [&](const ExposedPart<HostScalars>& host) {
     for (std::size_t state = 0; state < kContainerStates.size(); ++state) {
-      const std::int64_t count = host.numbers->containers[state];
+      const std::int64_t count = host.numbers.containers[state];
       if (count > 0 || state == kRunningContainers) {
         page.Sample(host.labels, kContainerStateLabels[state], static_cast<double>(count));
       }
     }
   });
-  WriteRows(page, fleet.hosts, "distr_host_container_restarts_total", FamilyType::kCounter, {},
+  WriteRows(page, hosts, "distr_host_container_restarts_total", FamilyType::kCounter, {},
             "Restarts of the host's present containers, as the runtime counts them.",
-            [](const ExposedHost& host) { return host.numbers->container_restarts; });
-  WriteRows(page, fleet.hosts, "distr_host_sample_missing", FamilyType::kGauge, {},
+            [](const HostScalars& host) { return host.container_restarts; });
+  WriteRows(page, hosts, "distr_host_sample_missing", FamilyType::kGauge, {},
             "What could not be read in the newest sample: number of things.",
-            [](const ExposedHost& host) { return host.numbers->missing; });
+            [](const HostScalars& host) { return host.missing; });
+}
+
+}  // namespace
+
+void WriteHosts(const ExposedFleet& fleet, PageWriter& page) {
+  {
+    const auto hosts = HostRows(fleet);
+    WriteHostNumbers(hosts, page);
+    WriteHostContainers(hosts, page);
+  }
+  WriteFilesystems(FilesystemRows(fleet), page);
+  const auto in = [](const DeviceNumbers& device) { return device.in; };
+  const auto out = [](const DeviceNumbers& device) { return device.out; };
+  {
+    const auto network = NetworkRows(fleet);
+    WriteRows(page, network, "distr_host_network_receive_bytes_total", FamilyType::kCounter, "bytes",
+              "Bytes that the device received since the host booted.", in);
+    WriteRows(page, network, "distr_host_network_transmit_bytes_total", FamilyType::kCounter, "bytes",
+              "Bytes that the device sent since the host booted.", out);
+  }
+  const auto disks = DiskRows(fleet);
+  WriteRows(page, disks, "distr_host_disk_read_bytes_total", FamilyType::kCounter, "bytes",
+            "Bytes read from the device since the host booted.", in);
+  WriteRows(page, disks, "distr_host_disk_written_bytes_total", FamilyType::kCounter, "bytes",
+            "Bytes written to the device since the host booted.", out);
 }
 
 void WriteContainers(const ExposedFleet& fleet, PageWriter& page) {
-  WriteRows(page, fleet.containers, "distr_deployment_container_cpu_seconds_total", FamilyType::kCounter, "seconds",
+  const auto rows = ContainerRows(fleet);
+  WriteRows(page, rows, "distr_deployment_container_cpu_seconds_total", FamilyType::kCounter, "seconds",
             "CPU time of the container since its start.",
             [](const ContainerNumbers& container) { return container.cpu_seconds; });
-  WriteRows(page, fleet.containers, "distr_deployment_container_memory_bytes", FamilyType::kGauge, "bytes",
+  WriteRows(page, rows, "distr_deployment_container_memory_bytes", FamilyType::kGauge, "bytes",
             "Memory of the container, without the page cache that the kernel gives up first.",
             [](const ContainerNumbers& container) { return container.memory; });
-  WriteRows(page, fleet.containers, "distr_deployment_container_memory_limit_bytes", FamilyType::kGauge, "bytes",
+  WriteRows(page, rows, "distr_deployment_container_memory_limit_bytes", FamilyType::kGauge, "bytes",
             "Memory that the container may take. Absent without a limit.", [](const ContainerNumbers& container) {
               return container.memory_limit > 0 ? container.memory_limit : kAbsent;
             });

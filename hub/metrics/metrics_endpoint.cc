@@ -94,7 +94,7 @@ std::string MetricsEndpoint::MakePage(const PageKey& key) const {
   const Instant start = clock_->Monotonic();
   sources_.begin();
   ScrapeInput input{.groups = PageGroups::FromBits(key.groups), .parts = sources_.parts};
-  if (input.groups.NeedsFleet()) input.fleet = sources_.fleet(input.groups.NeedsHosts());
+  if (input.groups.NeedsFleet()) input.fleet = sources_.fleet();
   input.fleet.is_from_files = sources_.is_from_files;
   if (input.groups.Has(PageGroup::kLogs)) sources_.add_logs(&input.fleet);
   if (input.groups.Has(PageGroup::kHub)) {

@@ -45,7 +45,7 @@ struct MetricsSources {
   bool is_from_files = false;
   // Called before the others for a page, on the same thread.
   std::function<void()> begin = [] {};
-  std::function<ExposedFleet(bool with_hosts)> fleet;
+  std::function<ExposedFleet()> fleet;
   std::function<void(ExposedFleet*)> add_logs;
   std::function<HubGauges()> hub;
   // Changes with everything whose series must be gone at the next scrape.

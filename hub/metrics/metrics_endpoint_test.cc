@@ -35,7 +35,7 @@ class MetricsEndpointTest : public ::testing::Test {
         *config,
         MetricsSources{
             .organization = "Vendor",
-            .fleet = [](bool) { return ExposedFleet(); },
+            .fleet = [] { return ExposedFleet(); },
             .add_logs = [](ExposedFleet*) {},
             .hub = [] { return HubGauges{.organizations = 1, .open_sessions = 7}; },
             .version = [this] { return version_.load(); },

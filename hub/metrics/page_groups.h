@@ -26,7 +26,6 @@ class PageGroups {
   constexpr bool NeedsFleet() const {
     return (bits_ & ((1u << (static_cast<unsigned>(PageGroup::kContainers) + 1)) - 1)) != 0;
   }
-  constexpr bool NeedsHosts() const { return Has(PageGroup::kHost) || Has(PageGroup::kContainers); }
   constexpr unsigned bits() const { return bits_; }
 
  private:

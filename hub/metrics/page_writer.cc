@@ -1,6 +1,7 @@
 #include "hub/metrics/page_writer.h"
 
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -38,21 +39,36 @@ char* PutPair(std::uint64_t pair, char* out) {
   return out + 2;
 }
 
+int DigitsOf(std::uint64_t value) {
+  static constexpr auto kPowers = [] {
+    std::array<std::uint64_t, 20> powers{};  // the first: 0, so that 0 has a digit
+    for (std::uint64_t i = 1, power = 10; i < powers.size(); ++i, power *= 10) powers[i] = power;
+    return powers;
+  }();
+  const auto digits = static_cast<std::size_t>(std::bit_width(value | 1) * 1233 >> 12);  // 1233 / 4096: log10 of 2
+  return static_cast<int>(digits) + (value >= kPowers[digits] ? 1 : 0);
+}
+
 char* PutInteger(std::uint64_t value, char* out) {
-  char digits[20];
-  char* begin = digits + sizeof digits;
-  while (value >= 100) {
-    begin -= 2;
-    PutPair(value % 100, begin);
+  char* const end = out + DigitsOf(value);
+  char* at = end;
+  while (value >= 10'000) {
+    const auto four = static_cast<std::uint32_t>(value % 10'000);
+    value /= 10'000;
+    at -= 4;
+    PutPair(four % 100, PutPair(four / 100, at));
+  }
+  if (value >= 100) {
+    at -= 2;
+    PutPair(value % 100, at);
     value /= 100;
   }
   if (value >= 10) {
-    begin -= 2;
-    PutPair(value, begin);
+    PutPair(value, at - 2);
   } else {
-    *--begin = static_cast<char>('0' + value);
+    at[-1] = static_cast<char>('0' + value);
   }
-  return Put({begin, static_cast<std::size_t>(digits + sizeof digits - begin)}, out);
+  return end;
 }
 
 // Six decimals without trailing zeros; not 0.

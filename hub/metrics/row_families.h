@@ -27,13 +27,12 @@ template <typename Row>
 void Fetch(const Row& row) {
   FetchText(row.labels);
   if constexpr (requires { row.more; }) FetchText(row.more);
-  if constexpr (requires { row.numbers; }) __builtin_prefetch(row.numbers);
 }
 
 // `fetch` is for what `write` needs besides labels.
 template <typename Row, typename Write, typename FetchMore>
 void ForEach(const std::vector<Row>& rows, Write write, FetchMore fetch) {
-  constexpr std::size_t kAhead = 6;
+  constexpr std::size_t kAhead = 20;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (i + kAhead < rows.size()) {
       Fetch(rows[i + kAhead]);
@@ -66,7 +65,7 @@ void WriteRows(PageWriter& page, const std::vector<ExposedPart<Numbers>>& rows, 
                std::string_view unit, std::string_view help, Value value) {
   page.Family(name, type, help, unit);
   ForEach(rows, [&](const ExposedPart<Numbers>& row) {
-    if (const double number = value(*row.numbers); !std::isnan(number)) page.Sample(row.labels, row.more, number);
+    if (const double number = value(row.numbers); !std::isnan(number)) page.Sample(row.labels, row.more, number);
   });
 }
 
