@@ -8,7 +8,11 @@
 #include "hub/api/host_metric_messages.h"
 
 namespace muster::hub {
+namespace {
+
 using namespace fleet::v1;  // NOLINT(google-build-using-namespace): this file is about these messages
+
+}  // namespace
 
 absl::StatusOr<GetHostMetricsResponse> HostMetricCalls::Get(const Caller& caller,
                                                             const GetHostMetricsRequest& request) const {
