@@ -64,7 +64,7 @@ void CleanUse(HostSample* sample) {
   Keep(sample->mutable_deployments(), kMaxHostContainers, [&](const HostSample::DeploymentUse& use) {
     return use.deployment_key().size() <= kMaxKeyBytes && seen.insert(use.deployment_key()).second;
   });
-  ContainerCounts counts;
+  ContainerCounts counts{};
   for (const HostSample::ContainerCount& count : sample->containers()) {
     counts[ContainerStateOf(count.state())] += std::max(count.count(), 0);
   }
