@@ -33,11 +33,19 @@ NAMESPACE_RULES = {
 CLUSTER_RULES = NAMESPACE_RULES | {("", "nodes"): READ, ("metrics.k8s.io", "nodes"): ("get", "list")}
 
 
+@pytest.fixture(autouse=True, scope="session")
+def nobodys_home(tmp_path_factory):
+    """No configuration of this machine's user for kubectl and helm, and no cache left behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("KUBECONFIG", "/dev/null")
+        yield
+
+
 # ---- what is read
 
 def run(*argv, stdin=None, check=True):
-    done = subprocess.run([str(word) for word in argv], input=stdin, text=True, capture_output=True,
-                          env=os.environ | {"KUBECONFIG": "/dev/null"})
+    done = subprocess.run([str(word) for word in argv], input=stdin, text=True, capture_output=True)
     assert not check or done.returncode == 0, done.stderr
     return done if not check else done.stdout
 
