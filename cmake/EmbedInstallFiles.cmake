@@ -1,11 +1,10 @@
-# cmake -DTEMPLATE= -DOUTPUT= -DINSTALL= -DSUPERVISE= -DSERVICE= -P: puts three files into a C++ source as raw strings.
+# cmake -DTEMPLATE= -DOUTPUT= -DNAMES=A;B -DFILES=a;b -P: puts files into a C++ source as raw strings, each in the place
+# of its @NAME@.
 cmake_minimum_required(VERSION 3.25)
-file(READ ${INSTALL} INSTALL_SH)
-file(READ ${SUPERVISE} SUPERVISE_SH)
-file(READ ${SERVICE} AGENT_SERVICE)
 file(READ ${TEMPLATE} text)
 # Not configure_file: that would also replace the placeholders inside the files.
-string(REPLACE "@INSTALL_SH@" "${INSTALL_SH}" text "${text}")
-string(REPLACE "@SUPERVISE_SH@" "${SUPERVISE_SH}" text "${text}")
-string(REPLACE "@AGENT_SERVICE@" "${AGENT_SERVICE}" text "${text}")
+foreach(name path IN ZIP_LISTS NAMES FILES)
+  file(READ ${path} content)
+  string(REPLACE "@${name}@" "${content}" text "${text}")
+endforeach()
 file(WRITE ${OUTPUT} "${text}")

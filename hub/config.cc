@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 #include "common/byte_size.h"
 #include "common/status.h"
+#include "common/version.h"
 #include "hub/fleet/target_admin.h"
 #include "hub/tls/authority.h"
 
@@ -69,6 +72,18 @@ absl::StatusOr<std::string> ReadDataDir(const RawConfig& raw) {
   return data_dir;
 }
 
+absl::StatusOr<std::string> ReadAgentImage(const RawConfig& raw) {
+  if (raw.agent_image.empty()) return fmt::format("muster-agent:{}", kVersion);
+  constexpr std::size_t kMaxBytes = 512;
+  constexpr std::string_view kCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/@-";
+  if (raw.agent_image.size() <= kMaxBytes && std::isalnum(static_cast<unsigned char>(raw.agent_image.front())) != 0 &&
+      raw.agent_image.find_first_not_of(kCharacters) == std::string::npos) {
+    return raw.agent_image;
+  }
+  return BadFlag(fmt::format("--agent-image {:?} is not an image; write it like registry.example.com/muster-agent:{}",
+                             raw.agent_image, kVersion));
+}
+
 absl::StatusOr<JobRegistry::Options> ReadJobOptions(const RawConfig& raw) {
   RETURN_IF_ERROR(CheckJobPrefix(raw.job_prefix));
   if (raw.job_series < 1 || raw.job_series > kMaxJobSeries) {
@@ -109,6 +124,7 @@ absl::StatusOr<Config> Finalize(const RawConfig& raw, const GetEnv& getenv, cons
   config.tls_cert_file = raw.tls_cert;
   config.tls_key_file = raw.tls_key;
   config.agent_binary = raw.agent_binary;
+  ASSIGN_OR_RETURN(config.agent_image, ReadAgentImage(raw));
   ASSIGN_OR_RETURN(config.history, ReadDays("--history-days", raw.history_days));
   ASSIGN_OR_RETURN(config.log_age, ReadDays("--log-days", raw.log_days));
   ASSIGN_OR_RETURN(config.log_bytes, ReadBytes("--log-bytes", raw.log_bytes, "10GiB"));

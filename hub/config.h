@@ -26,6 +26,7 @@ struct RawConfig {
   std::string tls_cert;
   std::string tls_key;
   std::string agent_binary;
+  std::string agent_image;
   int history_days = 400;
   int log_days = 30;
   std::string log_bytes = "10GiB";
@@ -49,6 +50,8 @@ struct Config {
   std::string tls_cert_file;
   std::string tls_key_file;
   std::string agent_binary;
+  // In manifests for Kubernetes: "registry.example.com/muster-agent:1.2.3".
+  std::string agent_image;
   // Older history is forgotten.
   absl::Duration history;
   // Log lines that arrived earlier are forgotten, and the oldest ones beyond so many stored bytes.

@@ -57,6 +57,12 @@ TEST(Finalize, DerivesPublicAddresses) {
   EXPECT_EQ(config->public_url, "http://localhost:8080") << "no certificate, no name";
 }
 
+TEST(Finalize, TheAgentsImageIsThisVersionsUnlessGiven) {
+  EXPECT_TRUE(Read([](RawConfig&) {})->agent_image.starts_with("muster-agent:"));
+  const std::string image = "registry.example.com:5000/ops/muster-agent:1.2@sha256:0123abc";
+  EXPECT_EQ(Read([&](RawConfig& raw) { raw.agent_image = image; })->agent_image, image);
+}
+
 TEST(Finalize, MakesTheDataFolderAbsolute) {
   const auto config = Read([](RawConfig& raw) { raw.data_dir = "some/../data/"; });
   ASSERT_TRUE(config.ok()) << config.status();
@@ -75,6 +81,10 @@ TEST(Finalize, EveryBadFlagIsNamed) {
       {[](RawConfig& raw) { raw.http_addr = "::1:80"; }, "--http-addr"},
       {[](RawConfig& raw) { raw.http_addr = ":http"; }, "--http-addr"},
       {[](RawConfig& raw) { raw.public_url = "hub.example.com"; }, "--public-url"},
+      {[](RawConfig& raw) { raw.agent_image = "muster agent"; }, "--agent-image"},
+      {[](RawConfig& raw) { raw.agent_image = "x\nkind: Evil"; }, "--agent-image"},
+      {[](RawConfig& raw) { raw.agent_image = "-x"; }, "--agent-image"},
+      {[](RawConfig& raw) { raw.agent_image = std::string(600, 'x'); }, "--agent-image"},
       {[](RawConfig& raw) { raw.public_url = "ftp://hub.example.com"; }, "--public-url"},
       {[](RawConfig& raw) { raw.public_url = "https://"; }, "--public-url"},
       {[](RawConfig& raw) { raw.public_url = "https://hub example"; }, "--public-url"},

@@ -50,17 +50,17 @@ class GrpcServerTest : public testing::Test {
              .clock = clock_,
              .counters = &counters_,
              .hub_epoch = memory.hub_epoch};
-    handlers_ = std::make_unique<FleetHandlers>(
-        FleetHandlersDeps{.fleet = fleet_.get(),
-                          .admin = admin_.get(),
-                          .tokens = tokens_.get(),
-                          .store = store_.get(),
-                          .clock = clock_,
-                          .started = clock_->Now(),
-                          .public_url = "https://hub.test:8080",
-                          .connect_command = [](const Secret& code) { return "connect " + code.Reveal(); },
-                          .logs = &log_reader_,
-                          .scans = &scans_});
+    handlers_ = std::make_unique<FleetHandlers>(FleetHandlersDeps{
+        .fleet = fleet_.get(),
+        .admin = admin_.get(),
+        .tokens = tokens_.get(),
+        .store = store_.get(),
+        .clock = clock_,
+        .started = clock_->Now(),
+        .public_url = "https://hub.test:8080",
+        .connect_command = [](types::v1::TargetType, const Secret& code) { return "connect " + code.Reveal(); },
+        .logs = &log_reader_,
+        .scans = &scans_});
   }
   ~GrpcServerTest() override {
     handlers_->Stop();

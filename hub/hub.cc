@@ -281,8 +281,8 @@ void RunningHub::MakeParts() {
       .started = started_,
       .public_url = config_.public_url,
       .connect_command =
-          [this](const Secret& code) {
-            return ConnectCommand({.public_url = config_.public_url, .spki_sha256_base64 = Pin()}, code.Reveal());
+          [this](types::v1::TargetType type, const Secret& code) {
+            return ConnectCommand({.public_url = config_.public_url, .spki_sha256_base64 = Pin()}, type, code.Reveal());
           },
       .log_fault = [this] { return logs_->store()->Fault(); },
       .logs = log_scanner_.get(),
@@ -326,6 +326,7 @@ absl::Status RunningHub::StartHttp() {
       .ca_pem = tls_ ? tls_->ca_pem : "",
       .spki_sha256_base64 = Pin(),
       .insecure = config_.insecure,
+      .agent_image = config_.agent_image,
       .service = redeemer_.get(),
       .binary = agent_binary_.get(),
       .workers = workers_.get(),

@@ -90,6 +90,11 @@ void AddServeOptions(CLI::App& serve, muster::hub::RawConfig& raw) {
   serve.add_option("--tls-cert", raw.tls_cert, "PEM certificate chain instead of the hub's own");
   serve.add_option("--tls-key", raw.tls_key, "Its PEM key");
   serve.add_option("--agent-binary", raw.agent_binary, "muster-agent to hand out; default: beside this binary");
+  serve
+      .add_option(
+          "--agent-image", raw.agent_image,
+          std::string("Image of the agent in manifests for Kubernetes; default: muster-agent:") + muster::kVersion)
+      ->envname("MUSTER_HUB_AGENT_IMAGE");
   serve.add_option("--history-days", raw.history_days, "Days for which history is kept")
       ->capture_default_str()
       ->envname("HISTORY_DAYS");

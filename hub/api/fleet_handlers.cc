@@ -189,7 +189,7 @@ void FleetHandlers::AddTargetWrites() {
         CreateTargetResponse response;
         response.set_target_id(created.target_id);
         response.set_target_secret(created.secret.Reveal());
-        response.set_connect_command(deps_.connect_command(created.connect_code));
+        response.set_connect_command(deps_.connect_command(request.type(), created.connect_code));
         *response.mutable_connect_expire_time() = ToProto(created.connect_expires);
         *response.mutable_target() = std::move(found.target);
         return response;
@@ -203,7 +203,7 @@ void FleetHandlers::AddTargetWrites() {
         ReconnectTargetResponse response;
         response.set_target_id(renewed.target_id);
         response.set_target_secret(renewed.secret.Reveal());
-        response.set_connect_command(deps_.connect_command(renewed.connect_code));
+        response.set_connect_command(deps_.connect_command(found.target.type(), renewed.connect_code));
         *response.mutable_connect_expire_time() = ToProto(renewed.connect_expires);
         return response;
       });

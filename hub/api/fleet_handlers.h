@@ -35,7 +35,7 @@ struct FleetHandlersDeps {
   absl::Time started;
   std::string public_url;
   // The line to paste for a connect code.
-  std::function<std::string(const Secret& code)> connect_command;
+  std::function<std::string(types::v1::TargetType type, const Secret& code)> connect_command;
   // OK, or why no log lines can be stored now.
   std::function<absl::Status()> log_fault = [] { return absl::OkStatus(); };
   // Null: this hub keeps no logs. With it a pool of kScanThreads and kMaxWaitingScans, to be stopped after Stop and

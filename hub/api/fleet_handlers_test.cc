@@ -162,6 +162,20 @@ TEST_F(FleetHandlersTest, CreateTargetTellsAllThatIsNeededToConnect) {
   EXPECT_EQ(Connect(created.target_id(), created.target_secret()), "");
 }
 
+TEST_F(FleetHandlersTest, TheCommandIsThatOfTheTargetsType) {
+  CreateTargetRequest request;
+  request.set_name("prod");
+  request.set_type(types::v1::TARGET_TYPE_KUBERNETES);
+  const auto created = Call<CreateTargetResponse>("CreateTarget", request);
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_THAT(created->connect_command(), HasSubstr("apply with mcc_"));
+  ReconnectTargetRequest again;
+  again.set_target("prod");
+  const auto renewed = Call<ReconnectTargetResponse>("ReconnectTarget", again);
+  ASSERT_TRUE(renewed.ok()) << renewed.status();
+  EXPECT_THAT(renewed->connect_command(), HasSubstr("apply with mcc_"));
+}
+
 TEST_F(FleetHandlersTest, ReconnectChangesTheSecret) {
   const auto created = Create("one");
   ASSERT_EQ(Connect(created.target_id(), created.target_secret()), "");

@@ -69,6 +69,17 @@ TEST(App, CreatesATargetAndShowsWhatIsShownOnce) {
   EXPECT_EQ(app.console.err, "");
 }
 
+TEST(App, AClustersCommandIsForWhereKubectlIs) {
+  FakeApp app;
+  fleet::v1::ReconnectTargetResponse response;
+  response.set_connect_command("curl -sS 'https://hub/connect/x?scope=namespace' | kubectl apply -n NAMESPACE -f -");
+  app.hub.Answer("ReconnectTarget", response);
+  EXPECT_EQ(app.Run({"target", "reconnect", "prod"}), 0);
+  EXPECT_THAT(app.console.out, HasSubstr("Run this where kubectl reaches the customer's cluster, with a namespace of "
+                                         "it for NAMESPACE (good until"));
+  EXPECT_THAT(app.console.out, HasSubstr("\n" + response.connect_command() + "\n"));
+}
+
 TEST(App, TheConnectCommandIsNeverCutToTheTerminal) {
   FakeApp app;
   app.console.output_is_terminal = true;

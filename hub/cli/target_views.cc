@@ -147,8 +147,13 @@ void ShowTarget(const Target& target, const fleet::v1::GetHostMetricsResponse* h
 void ShowConnect(const std::string& target_id, const std::string& secret, const std::string& command,
                  const google::protobuf::Timestamp& expires, Page* page) {
   if (!command.empty()) {
-    page->Line(
-        fmt::format("Run this on the customer's host (good until {}, void after the first use):", TimeText(expires)));
+    // As the hub wrote the command: an answer to reconnect does not have the target's type.
+    const bool cluster = command.find("| kubectl ") != std::string::npos;
+    page->Line(fmt::format("Run this {} (good until {}, void after the first use):",
+                           cluster
+                               ? "where kubectl reaches the customer's cluster, with a namespace of it for NAMESPACE"
+                               : "on the customer's host",
+                           TimeText(expires)));
     page->Blank();
     page->Line(command);
     page->Blank();

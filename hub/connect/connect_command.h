@@ -1,9 +1,11 @@
-// The line an operator pastes on a customer's host. Pure functions.
+// The line an operator pastes on a customer's host, or where kubectl reaches the customer's cluster. Pure functions.
 #ifndef MUSTER_HUB_CONNECT_CONNECT_COMMAND_H_
 #define MUSTER_HUB_CONNECT_CONNECT_COMMAND_H_
 
 #include <string>
 #include <string_view>
+
+#include "muster/types/v1/types.pb.h"
 
 namespace muster::hub {
 
@@ -15,7 +17,8 @@ struct ConnectCommandOptions {
 
 // curl -sS [-k --pinnedpubkey 'sha256//...'] 'URL/connect/CODE' | sudo sh
 // Without -f: a refusal is a script too, which tells the reason and fails (docs/adr/0005-connect-line-without-f.md).
-std::string ConnectCommand(const ConnectCommandOptions& options, std::string_view code);
+// For a cluster: curl -sS [...] 'URL/connect/CODE?scope=namespace' | kubectl apply -n NAMESPACE -f -
+std::string ConnectCommand(const ConnectCommandOptions& options, types::v1::TargetType type, std::string_view code);
 
 // One word of a POSIX shell, whatever `text` holds (NUL bytes are left out: no shell can carry them).
 std::string ShellQuote(std::string_view text);

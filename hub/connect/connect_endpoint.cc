@@ -10,6 +10,7 @@
 #include "common/status.h"
 #include "common/version.h"
 #include "hub/connect/install_script.h"
+#include "hub/connect/kubernetes_manifest.h"
 #include "hub/http/error_response.h"
 
 namespace muster::hub {
@@ -19,6 +20,7 @@ constexpr char kConnectPath[] = "/connect/";
 constexpr char kDownloadPath[] = "/download/muster-agent/linux-";
 // A code is a prefix and 43 characters.
 constexpr std::size_t kMaxCodeBytes = 100;
+constexpr char kYaml[] = "application/yaml";
 
 bool LooksLikeCode(std::string_view code) {
   return !code.empty() && code.size() <= kMaxCodeBytes && std::all_of(code.begin(), code.end(), [](unsigned char c) {
@@ -26,7 +28,11 @@ bool LooksLikeCode(std::string_view code) {
   });
 }
 
-HttpResponse Refusal(int http_status, std::string_view message) {
+// As `query` tells who reads it: a shell, or kubectl.
+HttpResponse Refusal(int http_status, std::string_view message, std::string_view query) {
+  if (IsForKubectl(query)) {
+    return {.status = http_status, .content_type = kYaml, .body = RefusalManifest(message)};
+  }
   return {.status = http_status, .content_type = "text/x-shellscript; charset=utf-8", .body = RefusalScript(message)};
 }
 
@@ -55,75 +61,97 @@ void ConnectEndpoint::Count(std::string_view result) const {
 
 void ConnectEndpoint::HandleConnect(const HttpRequest& request, std::unique_ptr<HttpResponder> responder) {
   // A GET mints a secret and voids the one before; a HEAD from a link preview must not.
-  if (request.head_only) return responder->Send(Refusal(405, "fetch the connect line with GET"));
-  std::string code = request.path.substr(std::string_view(kConnectPath).size());
+  if (request.head_only) return responder->Send(Refusal(405, "fetch the connect line with GET", request.query));
+  Asked asked{
+      .code = request.path.substr(std::string_view(kConnectPath).size()), .query = request.query, .peer = request.peer};
   // Shared: a std::function must be copyable.
   auto shared = std::make_shared<std::unique_ptr<HttpResponder>>(std::move(responder));
-  const bool taken = options_.workers->TrySubmit(
-      [this, code = std::move(code), peer = request.peer, shared] { (*shared)->Send(Redeem(code, peer)); });
+  const bool taken =
+      options_.workers->TrySubmit([this, asked = std::move(asked), shared] { (*shared)->Send(Redeem(asked)); });
   if (!taken) {
     Count("failed");
-    (*shared)->Send(Refusal(503, "the hub has too much to do now: run the same line again in a moment"));
+    (*shared)->Send(Refusal(503, "the hub has too much to do now: run the same line again in a moment", request.query));
   }
 }
 
-HttpResponse ConnectEndpoint::Redeem(const std::string& code, const std::string& peer) {
-  if (!failures_.Allows(peer, options_.clock->Monotonic())) {
+HttpResponse ConnectEndpoint::Redeem(const Asked& asked) {
+  if (!failures_.Allows(asked.peer, options_.clock->Monotonic())) {
     Count("limited");
-    return Refusal(429, "too many wrong connect codes from this address: wait a minute, then run the line again");
+    return Refusal(429, "too many wrong connect codes from this address: wait a minute, then run the line again",
+                   asked.query);
   }
-  if (!LooksLikeCode(code)) return Failure(Unknown(), peer);
-  // Everything that can fail comes before Redeem: its secret voids the one before.
-  const auto type = options_.service->TypeOf(code);
-  if (!type.ok()) return Failure(type.status(), peer);
-  if (*type != types::v1::TARGET_TYPE_DOCKER && *type != types::v1::TARGET_TYPE_HOST) {
-    return Failure(MakeError(absl::StatusCode::kUnimplemented, "CONNECT_NOT_YET",
-                             "this target is a Kubernetes cluster, which this hub cannot connect yet: create a target "
-                             "of type docker or host for this machine"),
-                   peer);
+  if (!LooksLikeCode(asked.code)) return Failure(Unknown(), asked);
+  const auto type = options_.service->TypeOf(asked.code);
+  if (!type.ok()) return Failure(type.status(), asked);
+  const bool kubernetes = *type == types::v1::TARGET_TYPE_KUBERNETES;
+  auto text = kubernetes ? Manifest(asked) : Script(asked);
+  if (!text.ok()) return Failure(text.status(), asked);
+  Count("ok");
+  return {.content_type = kubernetes ? kYaml : "text/x-shellscript; charset=utf-8", .body = *std::move(text)};
+}
+
+// In both, everything that can fail comes before the service's Redeem: its secret voids the one before.
+
+absl::StatusOr<std::string> ConnectEndpoint::Script(const Asked& asked) {
+  if (IsForKubectl(asked.query)) {
+    return MakeError(absl::StatusCode::kInvalidArgument, "CONNECT_QUERY",
+                     "this target is a host, not a cluster: leave out what begins with \"?\" and end the line with "
+                     "\"| sudo sh\", or create a target of type kubernetes");
   }
-  const auto binary = options_.binary->Get();
-  if (!binary.ok()) return Failure(binary.status(), peer);
-  const auto grant = options_.service->Redeem(code);
-  if (!grant.ok()) return Failure(grant.status(), peer);
-  const auto script = RenderInstallScript({
+  ASSIGN_OR_RETURN(const AgentBinary::Content binary, options_.binary->Get());
+  ASSIGN_OR_RETURN(const ConnectGrant grant, options_.service->Redeem(asked.code));
+  log::Info("gives the install script for target {} ({}) to {}", grant.target_name, grant.target_id, asked.peer);
+  return RenderInstallScript({
       .hub_url = options_.public_url,
       .hub_grpc_address = options_.hub_grpc_address,
-      .target_id = grant->target_id,
-      .target_name = grant->target_name,
-      .target_type = grant->type == types::v1::TARGET_TYPE_HOST ? "host" : "docker",
-      .secret = grant->secret,
+      .target_id = grant.target_id,
+      .target_name = grant.target_name,
+      .target_type = grant.type == types::v1::TARGET_TYPE_HOST ? "host" : "docker",
+      .secret = grant.secret,
       .ca_pem = options_.ca_pem,
       .spki_sha256_base64 = options_.spki_sha256_base64,
       .insecure = options_.insecure,
       .version = kVersion,
-      .binary_arch = binary->arch,
-      .binary_sha256 = binary->sha256_hex,
+      .binary_arch = binary.arch,
+      .binary_sha256 = binary.sha256_hex,
       .hub_time = options_.clock->Now(),
   });
-  if (!script.ok()) return Failure(script.status(), peer);
-  log::Info("gave the install script for target {} ({}) to {}", grant->target_name, grant->target_id, peer);
-  Count("ok");
-  return {.content_type = "text/x-shellscript; charset=utf-8", .body = *script};
 }
 
-HttpResponse ConnectEndpoint::Failure(const absl::Status& status, const std::string& peer) {
+absl::StatusOr<std::string> ConnectEndpoint::Manifest(const Asked& asked) {
+  ASSIGN_OR_RETURN(KubernetesChoice choice, ReadKubernetesChoice(asked.query));
+  ASSIGN_OR_RETURN(const ConnectGrant grant, options_.service->Redeem(asked.code));
+  log::Info("gives the manifest for target {} ({}) to {}", grant.target_name, grant.target_id, asked.peer);
+  return RenderKubernetesManifest({
+      .hub_url = options_.public_url,
+      .hub_grpc_address = options_.hub_grpc_address,
+      .target_id = grant.target_id,
+      .target_name = grant.target_name,
+      .secret = grant.secret,
+      .ca_pem = options_.ca_pem,
+      .insecure = options_.insecure,
+      .image = options_.agent_image,
+      .choice = std::move(choice),
+  });
+}
+
+HttpResponse ConnectEndpoint::Failure(const absl::Status& status, const Asked& asked) {
   const std::string reason = ReasonOf(status);
-  log::Warning("no install script for {}: {} [{}]", peer, MessageOf(status), reason);
+  log::Warning("nothing to install for {}: {} [{}]", asked.peer, MessageOf(status), reason);
   int http_status = HttpStatusOf(status.code());
   std::string_view result = "failed";
   if (status.code() == absl::StatusCode::kNotFound) {
     result = "unknown";
-    failures_.Failed(peer, options_.clock->Monotonic());
+    failures_.Failed(asked.peer, options_.clock->Monotonic());
   } else if (reason == "CONNECT_CODE_USED" || reason == "CONNECT_CODE_EXPIRED") {
     result = reason == "CONNECT_CODE_USED" ? "used" : "expired";
     http_status = 410;
-    failures_.Failed(peer, options_.clock->Monotonic());
+    failures_.Failed(asked.peer, options_.clock->Monotonic());
   } else if (status.code() == absl::StatusCode::kFailedPrecondition) {
     http_status = 503;  // nothing the client asked for wrongly: the hub lacks something
   }
   Count(result);
-  return Refusal(http_status, fmt::format("{} [{}]", MessageOf(status), reason));
+  return Refusal(http_status, fmt::format("{} [{}]", MessageOf(status), reason), asked.query);
 }
 
 void ConnectEndpoint::HandleDownload(HttpRequest request, std::unique_ptr<HttpResponder> responder) {

@@ -1,5 +1,6 @@
-// GET /connect/CODE gives the install script with a fresh secret in it; GET /download/muster-agent/linux-ARCH gives the
-// agent's binary. docs/install.md describes both and the script. Thread-safe.
+// GET /connect/CODE gives the install script, or the manifest for kubectl, with a fresh secret in it; GET
+// /download/muster-agent/linux-ARCH gives the agent's binary. docs/install.md describes both and the script.
+// Thread-safe.
 #ifndef MUSTER_HUB_CONNECT_CONNECT_ENDPOINT_H_
 #define MUSTER_HUB_CONNECT_CONNECT_ENDPOINT_H_
 
@@ -45,7 +46,8 @@ struct ConnectEndpointOptions {
   std::string ca_pem;            // of the hub's own authority; empty: the host's trust store decides
   // Of the hub's own certificate: lets the script fetch the binary under any name of the hub. Empty: names must match.
   std::string spki_sha256_base64 = "";
-  bool insecure = false;  // the agent connects without TLS
+  bool insecure = false;         // the agent connects without TLS
+  std::string agent_image = "";  // in manifests
   ConnectService* service = nullptr;
   AgentBinary* binary = nullptr;
   WorkerPool* workers = nullptr;
@@ -61,10 +63,18 @@ class ConnectEndpoint {
   void AddTo(HttpRouter* router);
 
  private:
+  struct Asked {
+    std::string code;
+    std::string query;
+    std::string peer;
+  };
+
   void HandleConnect(const HttpRequest& request, std::unique_ptr<HttpResponder> responder);
   void HandleDownload(HttpRequest request, std::unique_ptr<HttpResponder> responder);
-  HttpResponse Redeem(const std::string& code, const std::string& peer);
-  HttpResponse Failure(const absl::Status& status, const std::string& peer);
+  HttpResponse Redeem(const Asked& asked);
+  absl::StatusOr<std::string> Script(const Asked& asked);
+  absl::StatusOr<std::string> Manifest(const Asked& asked);
+  HttpResponse Failure(const absl::Status& status, const Asked& asked);
   void Count(std::string_view result) const;
 
   const ConnectEndpointOptions options_;

@@ -138,6 +138,7 @@ class ConnectTest : public ::testing::Test {
         .ca_pem = tls.ca_pem,
         .spki_sha256_base64 = tls.spki_sha256_base64,
         .insecure = !with_tls,
+        .agent_image = "registry/muster-agent:7",
         .service = &service_,
         .binary = &binary_,
         .workers = &pool_,
@@ -152,7 +153,8 @@ class ConnectTest : public ::testing::Test {
 
   // What the operator pastes, without sudo and into a folder of its own.
   Ran Install(const std::string& environment = "", const std::string& code = "good") {
-    std::string command = ConnectCommand({.public_url = url_, .spki_sha256_base64 = pin_}, code);
+    std::string command =
+        ConnectCommand({.public_url = url_, .spki_sha256_base64 = pin_}, types::v1::TARGET_TYPE_HOST, code);
     command.replace(command.find("sudo sh"), 7,
                     fmt::format("MUSTER_INSTALL_WAIT=2 MUSTER_AGENT_DIR={} {} sh", Host(), environment));
     return Shell(command);
@@ -306,8 +308,11 @@ TEST_F(ConnectTest, WhatIsMissingIsSaidBeforeAnythingChanges) {
 TEST_F(ConnectTest, RefusesCodesWithAScriptThatFails) {
   const struct {
     const char *code, *status, *message;
-  } cases[] = {{"used", "410", "used up"},      {"old", "410", "too old"},    {"other", "404", "never heard of it"},
-               {"a/b", "404", "does not know"}, {"", "404", "does not know"}, {"cluster", "501", "Kubernetes"}};
+  } cases[] = {{"used", "410", "used up"},
+               {"old", "410", "too old"},
+               {"other", "404", "never heard of it"},
+               {"a/b", "404", "does not know"},
+               {"", "404", "does not know"}};
   for (const auto& c : cases) {
     const std::string answer = Fetch(fmt::format("/connect/{}", c.code));
     EXPECT_THAT(answer, StartsWith(fmt::format("HTTP/1.1 {}", c.status))) << c.code;
@@ -318,6 +323,56 @@ TEST_F(ConnectTest, RefusesCodesWithAScriptThatFails) {
     EXPECT_THAT(ran.output, HasSubstr(c.message));
   }
   EXPECT_EQ(service_.minted(), 0);
+}
+
+TEST_F(ConnectTest, AClusterGetsAManifest) {
+  // No binary is needed.
+  std::filesystem::remove(dir_.path() + "/muster-agent");
+  for (const char* const query : {"?scope=namespace", ""}) {
+    const std::string answer = Fetch(fmt::format("/connect/cluster{}", query));
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(answer, HasSubstr("\r\nContent-Type: application/yaml\r\n"));
+    EXPECT_THAT(answer, HasSubstr(fmt::format("\n  secret: \"mst_{}\"\n", service_.minted())));
+    EXPECT_THAT(answer, HasSubstr("muster.target: \"it's \\\"mine\\\"; $(touch /tmp/pwned) `x`\"\n"));
+    EXPECT_THAT(answer, HasSubstr("image: \"registry/muster-agent:7\"\n"));
+  }
+  EXPECT_THAT(Fetch("/connect/cluster?scope=cluster&namespace=muster"), HasSubstr("kind: ClusterRoleBinding"));
+  EXPECT_EQ(service_.minted(), 3);
+}
+
+TEST_F(ConnectTest, RefusesKubectlWithADocumentThatItRefuses) {
+  const struct {
+    const char *path, *status, *message;
+  } cases[] = {{"used?scope=namespace", "410", "used up"},
+               {"old?scope=cluster&namespace=x", "410", "too old"},
+               {"other?scope=namespace", "404", "never heard of it"},
+               {"cluster?scope=cluster", "400", "needs the namespace"},
+               {"cluster?scope=everything", "400", "scope=namespace or scope=cluster"},
+               {"good?scope=namespace", "400", "is a host"}};
+  for (const auto& c : cases) {
+    const std::string answer = Fetch(fmt::format("/connect/{}", c.path));
+    EXPECT_THAT(answer, StartsWith(fmt::format("HTTP/1.1 {}", c.status))) << c.path;
+    EXPECT_THAT(answer, HasSubstr("\r\nContent-Type: application/yaml\r\n"));
+    EXPECT_THAT(answer, HasSubstr("\napiVersion: \"refused/by/muster: "));
+    EXPECT_THAT(answer, HasSubstr(c.message));
+  }
+  EXPECT_EQ(service_.minted(), 0);
+}
+
+TEST_F(ConnectTest, AMisspeltChoiceIsNoGuessAtACode) {
+  for (int i = 0; i <= FailureLimiter::kMaxFailures; ++i) Fetch("/connect/cluster?scope=x");
+  EXPECT_THAT(Fetch("/connect/cluster"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(ConnectTest, KubectlShowsARefusalsReason) {
+  if (Shell("command -v kubectl").code != 0) GTEST_SKIP() << "skipped: kubectl is not installed";
+  for (const char* const options : {"", "--validate=false"}) {
+    const Ran ran = Shell(fmt::format(
+        "curl -sS '{}/connect/used?scope=namespace' | HOME={} KUBECONFIG=/dev/null kubectl apply {} -n shop -f -", url_,
+        dir_.path(), options));
+    EXPECT_EQ(ran.code, 1);
+    EXPECT_THAT(ran.output, HasSubstr("muster: used up [CONNECT_CODE_USED]"));
+  }
 }
 
 TEST_F(ConnectTest, APastedLineWithADeadCodeFailsWithTheReason) {
@@ -354,13 +409,6 @@ TEST_F(ConnectTest, ServesTheBinaryOfItsOwnArchitectureOnly) {
   EXPECT_TRUE(answer.substr(answer.find("\r\n\r\n") + 4) == content->file->content());
   EXPECT_THAT(Fetch("/download/muster-agent/linux-vax"), StartsWith("HTTP/1.1 404"));
   EXPECT_EQ(Shell(fmt::format("sha256sum {}/muster-agent", dir_.path())).output.substr(0, 64), content->sha256_hex);
-}
-
-TEST(ConnectCommand, PinsOnlyTheHubsOwnCertificate) {
-  EXPECT_EQ(ConnectCommand({.public_url = "https://hub:8080/", .spki_sha256_base64 = "AbC="}, "mcc_1"),
-            "curl -sS -k --pinnedpubkey 'sha256//AbC=' 'https://hub:8080/connect/mcc_1' | sudo sh");
-  EXPECT_EQ(ConnectCommand({.public_url = "http://hub:8080", .spki_sha256_base64 = ""}, "mcc_1"),
-            "curl -sS 'http://hub:8080/connect/mcc_1' | sudo sh");
 }
 
 TEST(RenderInstallScript, RefusesAnAddressThatASettingsFileCannotCarry) {

@@ -46,27 +46,30 @@ class FleetHandlersTest : public ::testing::Test {
     fleet_ = std::make_unique<Fleet>("vendor", std::vector<StoredTarget>{}, history_.get(), clock_.Read());
     admin_ = std::make_unique<TargetAdmin>(store_.get(), fleet_.get(), &clock_);
     tokens_ = std::make_unique<TokenStore>(store_.get(), &clock_, std::vector<StoredToken>{});
-    handlers_ = std::make_unique<FleetHandlers>(
-        FleetHandlersDeps{.fleet = fleet_.get(),
-                          .admin = admin_.get(),
-                          .tokens = tokens_.get(),
-                          .store = store_.get(),
-                          .clock = &clock_,
-                          .started = clock_.Now(),
-                          .public_url = "https://hub.test:8080",
-                          .connect_command = [](const Secret& code) { return "connect with " + code.Reveal(); },
-                          .log_fault = [this] { return log_fault_; },
-                          .logs = &log_reader_,
-                          .scans = &scans_,
-                          .log_observer = {.scanned = [this](std::string_view end, absl::Duration,
-                                                             std::int64_t) { scan_ends_.emplace_back(end); },
-                                           .tails = [this](std::size_t open) { open_tails_ = open; }},
-                          .samples = &sample_reader_,
-                          .host_present = [this](std::string_view id) -> std::optional<StoredSample> {
-                            const auto it = present_.find(std::string(id));
-                            return it == present_.end() ? std::nullopt : std::optional(it->second);
-                          },
-                          .jobs = [this] { return jobs_; }});
+    handlers_ = std::make_unique<FleetHandlers>(FleetHandlersDeps{
+        .fleet = fleet_.get(),
+        .admin = admin_.get(),
+        .tokens = tokens_.get(),
+        .store = store_.get(),
+        .clock = &clock_,
+        .started = clock_.Now(),
+        .public_url = "https://hub.test:8080",
+        .connect_command =
+            [](types::v1::TargetType type, const Secret& code) {
+              return (type == types::v1::TARGET_TYPE_KUBERNETES ? "apply with " : "connect with ") + code.Reveal();
+            },
+        .log_fault = [this] { return log_fault_; },
+        .logs = &log_reader_,
+        .scans = &scans_,
+        .log_observer = {.scanned = [this](std::string_view end, absl::Duration,
+                                           std::int64_t) { scan_ends_.emplace_back(end); },
+                         .tails = [this](std::size_t open) { open_tails_ = open; }},
+        .samples = &sample_reader_,
+        .host_present = [this](std::string_view id) -> std::optional<StoredSample> {
+          const auto it = present_.find(std::string(id));
+          return it == present_.end() ? std::nullopt : std::optional(it->second);
+        },
+        .jobs = [this] { return jobs_; }});
   }
   ~FleetHandlersTest() override {
     handlers_->Stop();
