@@ -9,14 +9,14 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "agent/docker/beast_http_client.h"
-#include "agent/docker/beast_stream_group.h"
 #include "agent/host/data_dir.h"
 #include "agent/host/facts.h"
 #include "agent/host/notify.h"
 #include "agent/host/own_use.h"
 #include "agent/host/secret_file.h"
 #include "agent/host/state_keeper.h"
+#include "agent/http/beast_http_client.h"
+#include "agent/http/beast_stream_group.h"
 #include "agent/jobs/job_store.h"
 #include "agent/jobs/push_server.h"
 #include "agent/journal/journal.h"

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "agent/docker/beast_http_client.h"
+#include "agent/http/beast_http_client.h"
 
 namespace muster::agent {
 

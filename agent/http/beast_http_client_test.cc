@@ -1,4 +1,4 @@
-#include "agent/docker/beast_http_client.h"
+#include "agent/http/beast_http_client.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -7,7 +7,7 @@
 
 #include <thread>
 
-#include "agent/docker/testing/raw_unix_server.h"
+#include "agent/http/testing/raw_unix_server.h"
 #include "common/status.h"
 #include "common/testing/temp_dir.h"
 

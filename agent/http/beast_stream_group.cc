@@ -1,4 +1,4 @@
-#include "agent/docker/beast_stream_group.h"
+#include "agent/http/beast_stream_group.h"
 
 #include <sys/socket.h>
 
@@ -20,7 +20,7 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/docker/http_support.h"
+#include "agent/http/http_support.h"
 #include "common/status.h"
 
 namespace muster::agent {

@@ -1,16 +1,16 @@
 // HttpClient over a unix socket, with Boost.Beast. Get() keeps one connection alive between calls and opens a new one
 // when the server closed it meanwhile; every stream has a connection of its own. No thread of its own: each call
 // runs its input and output on the caller's thread until its deadline.
-#ifndef MUSTER_AGENT_DOCKER_BEAST_HTTP_CLIENT_H_
-#define MUSTER_AGENT_DOCKER_BEAST_HTTP_CLIENT_H_
+#ifndef MUSTER_AGENT_HTTP_BEAST_HTTP_CLIENT_H_
+#define MUSTER_AGENT_HTTP_BEAST_HTTP_CLIENT_H_
 
 #include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "agent/docker/http_client.h"
-#include "agent/docker/http_support.h"
+#include "agent/http/http_client.h"
+#include "agent/http/http_support.h"
 #include "common/mutex.h"
 
 namespace muster::agent {
@@ -43,4 +43,4 @@ class BeastHttpClient : public HttpClient {
 
 }  // namespace muster::agent
 
-#endif  // MUSTER_AGENT_DOCKER_BEAST_HTTP_CLIENT_H_
+#endif  // MUSTER_AGENT_HTTP_BEAST_HTTP_CLIENT_H_

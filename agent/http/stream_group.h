@@ -1,8 +1,8 @@
 // Many HTTP bodies without end, read on one thread: what the collector of logs needs of the engine. Only GET exists
 // here, as in http_client.h (docs/adr/0002-agent-http-client.md). Implemented by BeastStreamGroup, and by a fake engine
 // in tests.
-#ifndef MUSTER_AGENT_DOCKER_STREAM_GROUP_H_
-#define MUSTER_AGENT_DOCKER_STREAM_GROUP_H_
+#ifndef MUSTER_AGENT_HTTP_STREAM_GROUP_H_
+#define MUSTER_AGENT_HTTP_STREAM_GROUP_H_
 
 #include <cstdint>
 #include <string_view>
@@ -10,7 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "agent/docker/http_client.h"
+#include "agent/http/http_client.h"
 
 namespace muster::agent {
 
@@ -49,4 +49,4 @@ class StreamGroup {
 
 }  // namespace muster::agent
 
-#endif  // MUSTER_AGENT_DOCKER_STREAM_GROUP_H_
+#endif  // MUSTER_AGENT_HTTP_STREAM_GROUP_H_

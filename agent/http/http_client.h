@@ -1,8 +1,8 @@
 // HTTP as the observers need it: GET, answers with a bound, and a body that goes on for ever. Only GET exists here, so
 // no observer can change anything on the host (docs/adr/0002-agent-http-client.md). Implemented by BeastHttpClient, and
 // by a fake in tests.
-#ifndef MUSTER_AGENT_DOCKER_HTTP_CLIENT_H_
-#define MUSTER_AGENT_DOCKER_HTTP_CLIENT_H_
+#ifndef MUSTER_AGENT_HTTP_HTTP_CLIENT_H_
+#define MUSTER_AGENT_HTTP_HTTP_CLIENT_H_
 
 #include <cstddef>
 #include <memory>
@@ -51,4 +51,4 @@ class HttpClient {
 
 }  // namespace muster::agent
 
-#endif  // MUSTER_AGENT_DOCKER_HTTP_CLIENT_H_
+#endif  // MUSTER_AGENT_HTTP_HTTP_CLIENT_H_

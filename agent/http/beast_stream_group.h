@@ -1,13 +1,13 @@
 // StreamGroup over a unix socket, with Boost.Asio and Beast. A connection for each stream; input and output run inside
 // Wait alone, on the caller's thread. A socket is read when it has something, into one buffer for all streams, so a
 // stream that waits or is paused costs its answer's headers and some state, below 2 KiB.
-#ifndef MUSTER_AGENT_DOCKER_BEAST_STREAM_GROUP_H_
-#define MUSTER_AGENT_DOCKER_BEAST_STREAM_GROUP_H_
+#ifndef MUSTER_AGENT_HTTP_BEAST_STREAM_GROUP_H_
+#define MUSTER_AGENT_HTTP_BEAST_STREAM_GROUP_H_
 
 #include <memory>
 #include <string>
 
-#include "agent/docker/stream_group.h"
+#include "agent/http/stream_group.h"
 
 namespace muster::agent {
 
@@ -31,4 +31,4 @@ class BeastStreamGroup : public StreamGroup {
 
 }  // namespace muster::agent
 
-#endif  // MUSTER_AGENT_DOCKER_BEAST_STREAM_GROUP_H_
+#endif  // MUSTER_AGENT_HTTP_BEAST_STREAM_GROUP_H_

@@ -1,4 +1,4 @@
-#include "agent/docker/beast_http_client.h"
+#include "agent/http/beast_http_client.h"
 
 #include <array>
 #include <boost/asio/io_context.hpp>
@@ -10,7 +10,7 @@
 #include <functional>
 #include <optional>
 
-#include "agent/docker/http_support.h"
+#include "agent/http/http_support.h"
 #include "common/status.h"
 
 namespace muster::agent {

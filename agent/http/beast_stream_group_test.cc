@@ -1,4 +1,4 @@
-#include "agent/docker/beast_stream_group.h"
+#include "agent/http/beast_stream_group.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "agent/docker/testing/hand_server.h"
+#include "agent/http/testing/hand_server.h"
 #include "common/status.h"
 #include "common/testing/temp_dir.h"
 

@@ -1,4 +1,4 @@
-#include "agent/docker/http_support.h"
+#include "agent/http/http_support.h"
 
 #include <fmt/format.h>
 #include <sys/un.h>

@@ -1,7 +1,7 @@
 // What BeastHttpClient and BeastStreamGroup have in common: the request, the limits and the errors. Internal to them.
 // Includes no Beast, which is slow to compile.
-#ifndef MUSTER_AGENT_DOCKER_HTTP_SUPPORT_H_
-#define MUSTER_AGENT_DOCKER_HTTP_SUPPORT_H_
+#ifndef MUSTER_AGENT_HTTP_HTTP_SUPPORT_H_
+#define MUSTER_AGENT_HTTP_HTTP_SUPPORT_H_
 
 #include <boost/system/error_code.hpp>
 #include <chrono>
@@ -54,4 +54,4 @@ auto Guarded(Function function) -> decltype(function()) {
 
 }  // namespace muster::agent
 
-#endif  // MUSTER_AGENT_DOCKER_HTTP_SUPPORT_H_
+#endif  // MUSTER_AGENT_HTTP_HTTP_SUPPORT_H_
