@@ -227,12 +227,13 @@ absl::Status RunAgent(const RunConfig& config) {
   Recorder recorder(clock, &journal, &runner);
   housekeeping.set_recorder(&recorder);
   LogCollector collector({.collects_containers = config.container_logs, .boot_id = boot_id, .uniform = SystemUniform()},
-                         clock, std::make_unique<BeastStreamGroup>(config.docker_socket), &masker, &journal, &own_log);
+                         clock, std::make_unique<BeastStreamGroup>(HttpServer::AtSocket(config.docker_socket)), &masker,
+                         &journal, &own_log);
   housekeeping.set_collector(&collector);
   const OwnLogWatch own_log_watch(&own_log, &collector);
   MetricsCollector metrics({.host_root = config.host_root,
                             .files = std::make_unique<RootedHostFiles>(config.host_root),
-                            .engine = std::make_unique<BeastHttpClient>(config.docker_socket),
+                            .engine = std::make_unique<BeastHttpClient>(HttpServer::AtSocket(config.docker_socket)),
                             .clock = clock,
                             .records = &journal,
                             .reports = &runner});

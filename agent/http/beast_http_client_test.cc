@@ -51,7 +51,7 @@ class BeastHttpClientTest : public testing::Test {
   TempDir dir_;
   const std::string path_ = dir_.path() + "/d.sock";
   RawUnixServer server_{path_};
-  BeastHttpClient client_{path_};
+  BeastHttpClient client_{HttpServer::AtSocket(path_)};
 };
 
 TEST_F(BeastHttpClientTest, GetsWithGetAndKeepsTheConnection) {
@@ -94,9 +94,9 @@ TEST_F(BeastHttpClientTest, AnyCodeIsAnAnswer) {
 }
 
 TEST_F(BeastHttpClientTest, TellsWhyItCannotConnect) {
-  BeastHttpClient missing(dir_.path() + "/none.sock");
+  BeastHttpClient missing(HttpServer::AtSocket(dir_.path() + "/none.sock"));
   EXPECT_EQ(ReasonOf(missing.Get({.target = "/", .deadline = kPatience}).status()), "SOCKET_MISSING");
-  BeastHttpClient too_long("/" + std::string(200, 'x'));
+  BeastHttpClient too_long(HttpServer::AtSocket("/" + std::string(200, 'x')));
   EXPECT_EQ(too_long.Get({.target = "/", .deadline = kPatience}).status().code(), absl::StatusCode::kNotFound);
   server_.Stop();
   EXPECT_EQ(Get().status().code(), absl::StatusCode::kUnavailable) << "the file is there, nobody listens";

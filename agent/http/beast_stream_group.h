@@ -1,19 +1,19 @@
-// StreamGroup over a unix socket, with Boost.Asio and Beast. A connection for each stream; input and output run inside
-// Wait alone, on the caller's thread. A socket is read when it has something, into one buffer for all streams, so a
-// stream that waits or is paused costs its answer's headers and some state, below 2 KiB.
+// StreamGroup over a unix socket or TLS, with Boost.Asio and Beast. A connection for each stream; input and output run
+// inside Wait alone, on the caller's thread. A socket is read when it has something, into one buffer for all streams,
+// so a stream that waits or is paused costs its answer's headers and some state, below 2 KiB.
 #ifndef MUSTER_AGENT_HTTP_BEAST_STREAM_GROUP_H_
 #define MUSTER_AGENT_HTTP_BEAST_STREAM_GROUP_H_
 
 #include <memory>
-#include <string>
 
+#include "agent/http/http_server.h"
 #include "agent/http/stream_group.h"
 
 namespace muster::agent {
 
 class BeastStreamGroup : public StreamGroup {
  public:
-  explicit BeastStreamGroup(std::string socket_path);
+  explicit BeastStreamGroup(HttpServer server);
   // No event follows; all connections are closed.
   ~BeastStreamGroup() override;
 

@@ -320,8 +320,8 @@ absl::Status Run(const Options& options) {
   housekeeping.set_recorder(&recorder);
   NoOwnLog no_own_log;
   agent::LogCollector collector({.boot_id = facts.boot_id, .uniform = SystemUniform()}, boot_clock,
-                                std::make_unique<agent::BeastStreamGroup>(options.engine), &masker, &journal,
-                                &no_own_log);
+                                std::make_unique<agent::BeastStreamGroup>(agent::HttpServer::AtSocket(options.engine)),
+                                &masker, &journal, &no_own_log);
   housekeeping.set_collector(&collector);
   collector.Publish(containers);
   Source source(options, journal.View().epoch, &account, &recorder);
