@@ -25,15 +25,15 @@ class TokenSource {
 struct TlsSettings {
   // Who may have signed the server's certificate: one or more certificates in PEM. An intermediate authority or the
   // server's own certificate is trusted as well as a root. Empty: the system's.
-  std::string ca_pem;
+  std::string ca_pem = {};
   // What the certificate must be for, and what is asked for (SNI). Empty: the host. An IP address is looked for among
   // the certificate's addresses.
-  std::string server_name;
+  std::string server_name = {};
   // Development only: whoever answers is believed.
   bool skip_verify = false;
   // Both or none. The certificate may be followed by its chain; an encrypted key is an error.
-  std::string client_certificate_pem;
-  std::string client_key_pem;
+  std::string client_certificate_pem = {};
+  std::string client_key_pem = {};
 };
 
 struct HttpServer {
@@ -45,13 +45,13 @@ struct HttpServer {
   bool is_socket() const { return !socket_path.empty(); }
 
   // Not empty: a unix socket, without TLS; what follows is not used, but for the tokens.
-  std::string socket_path;
+  std::string socket_path = {};
   // A name or an IP address, IPv6 without brackets.
-  std::string host;
+  std::string host = {};
   std::uint16_t port = 0;
-  TlsSettings tls;
+  TlsSettings tls = {};
   // May be null.
-  std::shared_ptr<TokenSource> tokens;
+  std::shared_ptr<TokenSource> tokens = nullptr;
 };
 
 }  // namespace muster::agent

@@ -103,6 +103,8 @@ bool IsAboutOurCertificate(int reason) {
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    // It knows another CA of the same name.
+    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
     case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
       return true;
@@ -133,7 +135,8 @@ void FreeNotes(SSL* ssl) {
 }
 
 absl::Status TlsFailure(SSL* ssl, int kind, int error_number, const std::string& server_name) {
-  const unsigned long error = ERR_peek_error();
+  // The last: before it stand what it came from, such as a signature that does not fit.
+  const unsigned long error = ERR_peek_last_error();
   if (kind == SSL_ERROR_SYSCALL && error == 0) {
     return Lost(error_number == 0 ? "the server closed the connection"
                                   : std::error_code(error_number, std::system_category()).message());
