@@ -199,7 +199,7 @@ TEST_F(BeastHttpClientTest, StreamsAChunkedBodyAsItComes) {
 TEST_F(BeastHttpClientTest, ALongStreamArrivesWhole) {
   std::string expected;
   for (int i = 0; i < 20'000; ++i) expected += fmt::format("line {}\n", i);
-  server_.OnConnection([&](RawUnixServer::Peer& peer) {
+  server_.OnConnection([expected](RawUnixServer::Peer& peer) {
     peer.ReadRequest();
     peer.Write(ChunkedHeaders());
     for (std::size_t at = 0; at < expected.size(); at += 7000) peer.Write(Chunk(expected.substr(at, 7000)));

@@ -199,7 +199,7 @@ TEST_F(TlsHttpTest, BrokenBodiesGiveWhatCameThenAnError) {
     EXPECT_EQ(received.bytes, c.bytes);
   }
   // A proper end of the connection in the middle of a chunk is no end of the body.
-  server_.OnConnection([&](RawTlsServer::Peer& peer) {
+  server_.OnConnection([chunked](RawTlsServer::Peer& peer) {
     peer.ReadRequest();
     peer.Write(chunked + "64\r\nhalf");
     peer.SayGoodbye();
@@ -210,7 +210,7 @@ TEST_F(TlsHttpTest, BrokenBodiesGiveWhatCameThenAnError) {
 TEST_F(TlsHttpTest, ALongBodyArrivesWholeThroughPauses) {
   std::string expected;
   for (int i = 0; i < 60'000; ++i) expected += fmt::format("line {}\n", i);
-  server_.OnConnection([&](RawTlsServer::Peer& peer) {
+  server_.OnConnection([expected](RawTlsServer::Peer& peer) {
     peer.ReadRequest();
     peer.Write(std::string(kChunked) + Chunk(expected));
     peer.WaitForClose();
