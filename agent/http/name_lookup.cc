@@ -53,6 +53,7 @@ void NameLookup::Start(const std::string& host, std::uint16_t port, Done done) {
     channel_ = nullptr;
     return OnResult(this, status, 0, nullptr);
   }
+  if (!servers_.empty()) ares_set_servers_ports_csv(channel_, servers_.c_str());
   ares_addrinfo_hints hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;

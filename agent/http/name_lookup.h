@@ -13,8 +13,8 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -27,7 +27,9 @@ class NameLookup : public std::enable_shared_from_this<NameLookup> {
   using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
   using Done = std::function<void(absl::StatusOr<Endpoints>)>;
 
-  explicit NameLookup(boost::asio::io_context& loop) : loop_(loop), timer_(loop) {}
+  // `servers`: for tests, "HOST:PORT" in place of those of /etc/resolv.conf.
+  explicit NameLookup(boost::asio::io_context& loop, std::string servers = "")
+      : loop_(loop), timer_(loop), servers_(std::move(servers)) {}
   ~NameLookup();
 
   // Calls `done` once from the loop, with one address at least, unless Cancel comes before. kUnavailable
@@ -52,6 +54,7 @@ class NameLookup : public std::enable_shared_from_this<NameLookup> {
 
   boost::asio::io_context& loop_;
   boost::asio::steady_timer timer_;
+  const std::string servers_;
   ares_channel channel_ = nullptr;
   // c-ares' sockets; c-ares closes them.
   std::map<int, std::shared_ptr<Watched>> watched_;

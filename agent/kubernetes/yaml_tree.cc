@@ -4,6 +4,7 @@
 #include <yaml.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/status.h"
 #include "common/text.h"
@@ -126,7 +127,8 @@ class Reader {
       Event value_event;
       RETURN_IF_ERROR(Next(value_event));
       ASSIGN_OR_RETURN(YamlNode value, ReadNode(value_event, depth + 1));
-      node.map.emplace_back(std::move(key), std::move(value));
+      node.keys.push_back(std::move(key));
+      node.list.push_back(std::move(value));
     }
   }
 
@@ -138,8 +140,8 @@ class Reader {
 }  // namespace
 
 const YamlNode* YamlNode::Find(std::string_view key) const {
-  const auto it = std::find_if(map.begin(), map.end(), [&](const auto& entry) { return entry.first == key; });
-  return it == map.end() ? nullptr : &it->second;
+  const auto it = std::find(keys.begin(), keys.end(), key);
+  return it == keys.end() ? nullptr : &list[static_cast<std::size_t>(it - keys.begin())];
 }
 
 std::string_view YamlNode::Text(std::string_view key) const {

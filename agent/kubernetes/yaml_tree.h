@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,9 +18,10 @@ struct YamlNode {
   Kind kind = Kind::kScalar;
   // As it is written, whatever its type; "", "~" and "null" unquoted are empty.
   std::string scalar;
+  // Of a map: scalars, in the order of the text.
+  std::vector<std::string> keys;
+  // Of a list its items; of a map its values, one for each key.
   std::vector<YamlNode> list;
-  // In the order of the text; keys are scalars.
-  std::vector<std::pair<std::string, YamlNode>> map;
 
   // The first value of this key; null when there is none, or this is no map.
   const YamlNode* Find(std::string_view key) const;
@@ -31,7 +31,7 @@ struct YamlNode {
 
 inline constexpr std::size_t kMaxYamlBytes = 1 << 20;
 inline constexpr int kMaxYamlDepth = 32;
-// Some 3 MiB of nodes.
+// Some 2 MiB of nodes.
 inline constexpr int kMaxYamlNodes = 20'000;
 
 // kInvalidArgument with the line for what is no YAML or has an alias, kResourceExhausted beyond a limit. An empty text
