@@ -63,7 +63,7 @@ class BeastHttpClient::Connection {
   absl::StatusOr<bool> ReadSome(Parser& parser, Deadline deadline) {
     if (!is_waiting_) {
       is_waiting_ = true;
-      wire_->AwaitReadable([this](absl::Status /*status*/) { is_waiting_ = false; });
+      wire_->AwaitReadable([this](const absl::Status& /*status*/) { is_waiting_ = false; });
     }
     RunUntil(deadline, [this] { return !is_waiting_; });
     if (IsCancelled()) return CancelledError();

@@ -219,7 +219,7 @@ void BeastStreamGroup::Loop::Send(const StreamPtr& stream) {
 void BeastStreamGroup::Loop::AwaitReadable(const StreamPtr& stream) {
   if (stream->is_waiting) return;
   stream->is_waiting = true;
-  stream->wire->AwaitReadable([this, stream](absl::Status /*status*/) {
+  stream->wire->AwaitReadable([this, stream](const absl::Status& /*status*/) {
     stream->is_waiting = false;
     // Headers are read all the same: the deadline is the server's, not that of who paused.
     if (stream->is_paused && stream->phase == Phase::kBody) return;

@@ -40,7 +40,7 @@ NameLookup::Endpoints ToEndpoints(const ares_addrinfo* result, std::uint16_t por
 
 }  // namespace
 
-NameLookup::~NameLookup() { Cancel(); }
+NameLookup::~NameLookup() { Cancel(); }  // NOLINT(bugprone-exception-escape)
 
 void NameLookup::Start(const std::string& host, std::uint16_t port, Done done) {
   host_ = host;
