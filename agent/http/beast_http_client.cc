@@ -77,7 +77,7 @@ class BeastHttpClient::Connection {
     return true;
   }
 
-  void OnAnswer(int code) const { server_->OnAnswer(code); }
+  const ServerAccess& server() const { return *server_; }
 
   // Thread-safe.
   void CloseFromOutside() {
@@ -137,10 +137,10 @@ class BeastHttpStream : public HttpStream {
     failure_ = connection_->Read(parser_, deadline, [this] { return parser_.is_header_done(); });
     if (!parser_.is_header_done()) return failure_;
     const int code = parser_.get().result_int();
-    connection_->OnAnswer(code);
+    connection_->server().OnAnswer(code);
     if (code == 200) return absl::OkStatus();
     const auto body = Read(kErrorBodyWait);
-    return HttpCodeError(request.target, code, body.ok() ? *body : "");
+    return connection_->server().CodeError(request.target, code, body.ok() ? *body : "");
   }
 
   absl::StatusOr<std::string> Read(absl::Duration wait) override {

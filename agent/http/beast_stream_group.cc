@@ -274,7 +274,8 @@ void BeastStreamGroup::Loop::HeadersCame(Stream& stream) {
 void BeastStreamGroup::Loop::TakeErrorBody(const StreamPtr& stream, std::string_view bytes, bool is_complete) {
   stream->error_body += bytes.substr(0, kMaxErrorBodyBytes - std::min(kMaxErrorBodyBytes, stream->error_body.size()));
   if (!is_complete && stream->error_body.size() < kMaxErrorBodyBytes) return AwaitReadable(stream);
-  End(stream, HttpCodeError(stream->target, static_cast<int>(stream->parser.get().result_int()), stream->error_body));
+  End(stream,
+      server_->CodeError(stream->target, static_cast<int>(stream->parser.get().result_int()), stream->error_body));
 }
 
 void BeastStreamGroup::Loop::Give(const Event& event) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/http/http_support.h"
 #include "common/address.h"
 
 namespace muster::agent {
@@ -18,6 +19,9 @@ absl::StatusOr<std::shared_ptr<TlsContext>> TlsOf(const HttpServer& server) {
   if (server.is_socket()) return std::shared_ptr<TlsContext>();
   return TlsContext::Make(server.tls.server_name.empty() ? server.host : server.tls.server_name, server.tls);
 }
+
+// Of a token: enough to know it by, and nothing by itself (with a JWT its algorithm).
+constexpr std::size_t kTokenBeginBytes = 16;
 
 }  // namespace
 
@@ -35,6 +39,12 @@ std::string ServerAccess::RequestText(std::string_view target) const {
 
 void ServerAccess::OnAnswer(int code) const {
   if (code == 401 && server_.tokens != nullptr) server_.tokens->Refused();
+}
+
+absl::Status ServerAccess::CodeError(std::string_view target, int code, std::string_view body) const {
+  const std::string token = server_.tokens == nullptr ? "" : server_.tokens->Token();
+  const bool has_token = !token.empty() && body.find(token.substr(0, kTokenBeginBytes)) != std::string_view::npos;
+  return HttpCodeError(target, code, has_token ? "(the answer repeats the token)" : body);
 }
 
 }  // namespace muster::agent

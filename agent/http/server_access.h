@@ -27,6 +27,8 @@ class ServerAccess {
   std::string RequestText(std::string_view target) const;
   // An answer with this code came.
   void OnAnswer(int code) const;
+  // HttpCodeError, without the body when that repeats the token.
+  absl::Status CodeError(std::string_view target, int code, std::string_view body) const;
 
  private:
   const HttpServer server_;

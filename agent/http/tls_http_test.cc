@@ -155,6 +155,17 @@ TEST_F(TlsHttpTest, A401IsToldToTheTokenSourceAndGivenOn) {
   EXPECT_THAT(stream.status().ToString(), Not(HasSubstr("secret")));
 }
 
+TEST_F(TlsHttpTest, AnAnswerThatRepeatsTheTokenIsNotShown) {
+  server_.OnConnection([](RawTlsServer::Peer& peer) {
+    const std::string request = peer.ReadRequest();
+    peer.Write(Answer("400 Bad Request", request.substr(request.find("Authorization"))));
+  });
+  EXPECT_THAT(Follow(address_).end.status.ToString(), Not(HasSubstr("secret")));
+  BeastHttpClient client(address_);
+  const auto stream = client.OpenStream({.target = "/", .deadline = kPatience});
+  EXPECT_THAT(stream.status().ToString(), testing::AllOf(HasSubstr("HTTP 400"), Not(HasSubstr("secret"))));
+}
+
 TEST_F(TlsHttpTest, RetryAfterIsToldInSeconds) {
   const std::vector<std::pair<std::string, std::optional<absl::Duration>>> cases = {
       {"429 Too Many Requests\r\nRetry-After: 7", absl::Seconds(7)},
