@@ -9,14 +9,14 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "agent/docker/beast_http_client.h"
-#include "agent/docker/beast_stream_group.h"
 #include "agent/host/data_dir.h"
 #include "agent/host/facts.h"
 #include "agent/host/notify.h"
 #include "agent/host/own_use.h"
 #include "agent/host/secret_file.h"
 #include "agent/host/state_keeper.h"
+#include "agent/http/beast_http_client.h"
+#include "agent/http/beast_stream_group.h"
 #include "agent/jobs/job_store.h"
 #include "agent/jobs/push_server.h"
 #include "agent/journal/journal.h"
@@ -227,12 +227,13 @@ absl::Status RunAgent(const RunConfig& config) {
   Recorder recorder(clock, &journal, &runner);
   housekeeping.set_recorder(&recorder);
   LogCollector collector({.collects_containers = config.container_logs, .boot_id = boot_id, .uniform = SystemUniform()},
-                         clock, std::make_unique<BeastStreamGroup>(config.docker_socket), &masker, &journal, &own_log);
+                         clock, std::make_unique<BeastStreamGroup>(HttpServer::AtSocket(config.docker_socket)), &masker,
+                         &journal, &own_log);
   housekeeping.set_collector(&collector);
   const OwnLogWatch own_log_watch(&own_log, &collector);
   MetricsCollector metrics({.host_root = config.host_root,
                             .files = std::make_unique<RootedHostFiles>(config.host_root),
-                            .engine = std::make_unique<BeastHttpClient>(config.docker_socket),
+                            .engine = std::make_unique<BeastHttpClient>(HttpServer::AtSocket(config.docker_socket)),
                             .clock = clock,
                             .records = &journal,
                             .reports = &runner});

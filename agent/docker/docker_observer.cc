@@ -5,12 +5,12 @@
 
 #include <utility>
 
-#include "agent/docker/beast_http_client.h"
+#include "agent/http/beast_http_client.h"
 
 namespace muster::agent {
 
 DockerObserver::DockerObserver(const Options& options, const Clock* clock, PresentSink* sink, ContainerSink* containers)
-    : http_(std::make_unique<BeastHttpClient>(options.socket_path)),
+    : http_(std::make_unique<BeastHttpClient>(HttpServer::AtSocket(options.socket_path))),
       loop_({.socket_path = options.socket_path,
              .relist_interval = options.relist_interval,
              .backoff = options.backoff,
@@ -49,7 +49,7 @@ DockerProbe ProbeDocker(const std::string& socket_path, absl::Duration deadline)
   DockerProbe probe;
   struct stat info {};
   probe.is_present = stat(socket_path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
-  BeastHttpClient http(socket_path);
+  BeastHttpClient http(HttpServer::AtSocket(socket_path));
   EngineClient engine(&http, {.small = deadline});
   const absl::StatusOr<EngineVersion> version = engine.Version();
   if (version.ok()) {

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "agent/docker/testing/raw_unix_server.h"
+#include "agent/http/testing/raw_unix_server.h"
 #include "common/mutex.h"
 #include "common/testing/temp_dir.h"
 

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "agent/docker/engine_decode.h"
 #include "agent/docker/engine_types.h"
-#include "agent/docker/http_client.h"
+#include "agent/http/http_client.h"
 
 namespace muster::agent {
 

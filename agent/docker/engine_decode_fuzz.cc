@@ -6,7 +6,7 @@
 
 #include "agent/docker/deployment_book.h"
 #include "agent/docker/engine_decode.h"
-#include "agent/docker/line_splitter.h"
+#include "agent/http/line_splitter.h"
 #include "common/text.h"
 
 namespace {

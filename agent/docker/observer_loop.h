@@ -18,7 +18,7 @@
 
 #include "agent/docker/deployment_book.h"
 #include "agent/docker/engine_client.h"
-#include "agent/docker/line_splitter.h"
+#include "agent/http/line_splitter.h"
 #include "agent/logs/log_sources.h"
 #include "agent/present.h"
 #include "common/backoff.h"

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/docker/stream_group.h"
+#include "agent/http/stream_group.h"
 #include "agent/logs/container_follow.h"
 #include "agent/logs/line_maker.h"
 #include "agent/logs/log_journal.h"

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "agent/docker/stream_group.h"
+#include "agent/http/stream_group.h"
 #include "agent/logs/container_lines.h"
 #include "agent/logs/docker_frames.h"
 #include "agent/logs/resume.h"

@@ -19,11 +19,11 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/config.h"
-#include "agent/docker/beast_stream_group.h"
 #include "agent/host/data_dir.h"
 #include "agent/host/facts.h"
 #include "agent/host/own_use.h"
 #include "agent/host/state_keeper.h"
+#include "agent/http/beast_stream_group.h"
 #include "agent/journal/journal.h"
 #include "agent/journal/presence.h"
 #include "agent/journal/recorder.h"
@@ -320,8 +320,8 @@ absl::Status Run(const Options& options) {
   housekeeping.set_recorder(&recorder);
   NoOwnLog no_own_log;
   agent::LogCollector collector({.boot_id = facts.boot_id, .uniform = SystemUniform()}, boot_clock,
-                                std::make_unique<agent::BeastStreamGroup>(options.engine), &masker, &journal,
-                                &no_own_log);
+                                std::make_unique<agent::BeastStreamGroup>(agent::HttpServer::AtSocket(options.engine)),
+                                &masker, &journal, &no_own_log);
   housekeeping.set_collector(&collector);
   collector.Publish(containers);
   Source source(options, journal.View().epoch, &account, &recorder);

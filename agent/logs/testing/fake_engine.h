@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/docker/stream_group.h"
+#include "agent/http/stream_group.h"
 #include "common/logs/kinds.h"
 #include "common/testing/fake_clock.h"
 

@@ -1,4 +1,4 @@
-#include "agent/docker/http_support.h"
+#include "agent/http/http_support.h"
 
 #include <fmt/format.h>
 #include <sys/un.h>
@@ -14,8 +14,14 @@ Deadline After(absl::Duration duration) {
   return std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(std::min(duration, absl::Hours(24)));
 }
 
-std::string GetRequestText(std::string_view target) {
-  return fmt::format("GET {} HTTP/1.1\r\nHost: docker\r\nUser-Agent: muster-agent\r\n\r\n", target);
+std::optional<absl::Duration> ParseRetryAfter(std::string_view value) {
+  // A longer number is beyond the most that is waited.
+  constexpr std::size_t kMaxDigits = 9;
+  const bool is_number = !value.empty() && value.find_first_not_of("0123456789") == std::string_view::npos;
+  if (!is_number) return std::nullopt;
+  std::int64_t seconds = 0;
+  for (const char digit : value.substr(0, kMaxDigits)) seconds = seconds * 10 + (digit - '0');
+  return value.size() > kMaxDigits ? kMaxRetryAfter : std::min(absl::Seconds(seconds), kMaxRetryAfter);
 }
 
 absl::Status CheckSocketPath(std::string_view path) {

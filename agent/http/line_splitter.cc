@@ -1,4 +1,4 @@
-#include "agent/docker/line_splitter.h"
+#include "agent/http/line_splitter.h"
 
 #include <utility>
 

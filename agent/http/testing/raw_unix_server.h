@@ -1,7 +1,7 @@
 // A server on a unix socket that does to its clients exactly what a test says, byte by byte: HTTP, half of it, or
 // nothing at all. Each connection is served by a thread of its own.
-#ifndef MUSTER_AGENT_DOCKER_TESTING_RAW_UNIX_SERVER_H_
-#define MUSTER_AGENT_DOCKER_TESTING_RAW_UNIX_SERVER_H_
+#ifndef MUSTER_AGENT_HTTP_TESTING_RAW_UNIX_SERVER_H_
+#define MUSTER_AGENT_HTTP_TESTING_RAW_UNIX_SERVER_H_
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -144,4 +144,4 @@ class RawUnixServer {
 
 }  // namespace muster::agent
 
-#endif  // MUSTER_AGENT_DOCKER_TESTING_RAW_UNIX_SERVER_H_
+#endif  // MUSTER_AGENT_HTTP_TESTING_RAW_UNIX_SERVER_H_

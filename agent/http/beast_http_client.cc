@@ -1,16 +1,18 @@
-#include "agent/docker/beast_http_client.h"
+#include "agent/http/beast_http_client.h"
 
-#include <array>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <functional>
+#include <cstring>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
-#include "agent/docker/http_support.h"
+#include "agent/http/http_support.h"
+#include "agent/http/response_parser.h"
+#include "agent/http/server_access.h"
+#include "agent/http/wire.h"
 #include "common/status.h"
 
 namespace muster::agent {
@@ -20,92 +22,84 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-constexpr std::size_t kStreamChunkBytes = 16 * 1024;
-
 absl::Status CancelledError() {
   return MakeError(absl::StatusCode::kCancelled, "CANCELLED", "the HTTP client was cancelled");
 }
 
 }  // namespace
 
-// A socket with an event loop that runs only inside Await.
+// A wire with an event loop that runs only inside Await.
 class BeastHttpClient::Connection {
  public:
-  explicit Connection(const std::atomic<bool>* cancelled) : cancelled_(cancelled) {}
+  Connection(std::shared_ptr<const ServerAccess> server, const std::atomic<bool>* cancelled)
+      : server_(std::move(server)), cancelled_(cancelled), in_(kReadBufferBytes, '\0') {}
+  ~Connection() { wire_->Close(); }
 
-  absl::Status Connect(const std::string& path, Deadline deadline) {
-    return Await(deadline, "connect",
-                 [&](auto done) { socket_.async_connect(asio::local::stream_protocol::endpoint(path), done); });
+  absl::Status Connect(Deadline deadline) {
+    return Await(deadline, [&](Wire::Done done) { wire_->Connect(std::move(done)); });
   }
 
   absl::Status Send(const std::string& target, Deadline deadline) {
-    const std::string request = GetRequestText(target);
-    return Await(deadline, "send the request", [&](auto done) {
-      asio::async_write(socket_, asio::buffer(request), [done](error_code e, std::size_t) { done(e); });
-    });
+    return Await(deadline, [&](Wire::Done done) { wire_->Write(server_->RequestText(target), std::move(done)); });
   }
 
-  template <typename Parser>
-  absl::Status ReadHeader(Parser& parser, Deadline deadline) {
-    return Await(deadline, "read the answer", [&](auto done) {
-      http::async_read_header(socket_, buffer_, parser, [done](error_code e, std::size_t) { done(e); });
-    });
-  }
-
-  template <typename Parser>
-  absl::Status ReadAll(Parser& parser, Deadline deadline) {
-    return Await(deadline, "read the answer", [&](auto done) {
-      http::async_read(socket_, buffer_, parser, [done](error_code e, std::size_t) { done(e); });
-    });
-  }
-
-  // Starts a read unless one is under way; true when it is complete.
-  template <typename Parser>
-  bool ReadSome(Parser& parser, Deadline deadline, error_code& error) {
-    if (!reading_) {
-      reading_ = true;
-      read_result_.reset();
-      http::async_read_some(socket_, buffer_, parser, [this](error_code e, std::size_t) { read_result_ = e; });
+  // Reads until `is_complete`.
+  template <typename Parser, typename Predicate>
+  absl::Status Read(Parser& parser, Deadline deadline, Predicate is_complete) {
+    while (!is_complete()) {
+      const absl::StatusOr<bool> more = ReadSome(parser, deadline);
+      if (!more.ok()) return more.status();
+      if (!*more) {
+        wire_->Close();
+        return DeadlineError("read the answer");
+      }
     }
-    RunUntil(deadline, [this] { return read_result_.has_value(); });
-    if (!read_result_.has_value()) return false;
-    reading_ = false;
-    error = *read_result_;
+    return absl::OkStatus();
+  }
+
+  // Waits for one piece of input and gives it to the parser. False: none came before the deadline, and it may be called
+  // again. The parser has what came before an error.
+  template <typename Parser>
+  absl::StatusOr<bool> ReadSome(Parser& parser, Deadline deadline) {
+    if (!is_waiting_) {
+      is_waiting_ = true;
+      wire_->AwaitReadable([this](const absl::Status& /*status*/) { is_waiting_ = false; });
+    }
+    RunUntil(deadline, [this] { return !is_waiting_; });
+    if (IsCancelled()) return CancelledError();
+    if (is_waiting_) return false;
+    ASSIGN_OR_RETURN(const Wire::Got got, wire_->Read(in_.data() + left_, in_.size() - left_));
+    std::string_view in(in_.data(), left_ + got.size);
+    const error_code error = Feed(parser, in, got.at_end);
+    std::memmove(in_.data(), in.data(), in.size());
+    left_ = in.size();
+    if (error) return ToStatus(error, "read the answer");
     return true;
   }
 
+  const ServerAccess& server() const { return *server_; }
+
   // Thread-safe.
   void CloseFromOutside() {
-    asio::post(loop_, [this] {
-      error_code ignored;
-      socket_.close(ignored);
-    });
+    asio::post(loop_, [this] { wire_->Close(); });
   }
 
   // Whether the server has sent anything that nobody took yet.
-  bool HasUnread() const { return buffer_.size() > 0; }
+  bool HasUnread() const { return left_ > 0; }
   bool IsCancelled() const { return *cancelled_; }
 
  private:
-  // Runs one operation. When the deadline passes first, the socket is closed and the operation ended, so that it no
-  // longer refers to the caller's variables.
+  // Runs one operation. When the deadline passes first, the wire is closed, so that the operation no longer refers to
+  // the caller's variables.
   template <typename Start>
-  absl::Status Await(Deadline deadline, std::string_view operation, Start start) {
+  absl::Status Await(Deadline deadline, Start start) {
     if (IsCancelled()) return CancelledError();
-    std::optional<error_code> result;
-    start([&result](error_code e) { result = e; });
+    std::optional<absl::Status> result;
+    start([&result](absl::Status status) { result = std::move(status); });
     RunUntil(deadline, [&] { return result.has_value(); });
-    const bool late = !result.has_value();
-    if (late) {
-      error_code ignored;
-      socket_.close(ignored);
-      loop_.restart();
-      loop_.run();
-    }
+    if (!result.has_value()) wire_->Close();
     if (IsCancelled()) return CancelledError();
-    if (late) return DeadlineError(operation);
-    if (*result) return ToStatus(*result, operation);
-    return absl::OkStatus();
+    return result.has_value() ? *result : DeadlineError(wire_->Doing());
   }
 
   template <typename Predicate>
@@ -116,13 +110,15 @@ class BeastHttpClient::Connection {
     }
   }
 
+  const std::shared_ptr<const ServerAccess> server_;
   const std::atomic<bool>* const cancelled_;
   asio::io_context loop_{1};
-  asio::local::stream_protocol::socket socket_{loop_};
-  boost::beast::flat_buffer buffer_{kReadBufferBytes};
+  const std::shared_ptr<Wire> wire_ = std::make_shared<Wire>(loop_, server_);
+  // In front: what was read and not parsed.
+  std::string in_;
+  std::size_t left_ = 0;
   // Of ReadSome.
-  bool reading_ = false;
-  std::optional<error_code> read_result_;
+  bool is_waiting_ = false;
 };
 
 namespace {
@@ -130,18 +126,21 @@ namespace {
 class BeastHttpStream : public HttpStream {
  public:
   explicit BeastHttpStream(std::shared_ptr<BeastHttpClient::Connection> connection)
-      : connection_(std::move(connection)) {
+      : connection_(std::move(connection)), out_(kReadBufferBytes, '\0') {
     parser_.header_limit(kMaxHeaderBytes);
     parser_.body_limit(boost::none);
   }
 
   absl::Status Start(const HttpGet& request, Deadline deadline) {
     RETURN_IF_ERROR(connection_->Send(request.target, deadline));
-    RETURN_IF_ERROR(connection_->ReadHeader(parser_, deadline));
+    SetOutput();
+    failure_ = connection_->Read(parser_, deadline, [this] { return parser_.is_header_done(); });
+    if (!parser_.is_header_done()) return failure_;
     const int code = parser_.get().result_int();
+    connection_->server().OnAnswer(code);
     if (code == 200) return absl::OkStatus();
     const auto body = Read(kErrorBodyWait);
-    return HttpCodeError(request.target, code, body.ok() ? *body : "");
+    return connection_->server().CodeError(request.target, code, body.ok() ? *body : "");
   }
 
   absl::StatusOr<std::string> Read(absl::Duration wait) override {
@@ -149,53 +148,58 @@ class BeastHttpStream : public HttpStream {
   }
 
  private:
+  // As much as is read at once.
+  void SetOutput() {
+    parser_.get().body().data = out_.data();
+    parser_.get().body().size = out_.size();
+    parser_.get().body().more = true;
+  }
+
   absl::StatusOr<std::string> ReadSome(absl::Duration wait) {
     const Deadline deadline = After(wait);
     while (true) {
       if (connection_->IsCancelled()) return CancelledError();
+      // What came with the headers, or before an error, is given first.
+      if (const std::size_t size = out_.size() - parser_.get().body().size; size > 0) {
+        SetOutput();
+        return std::string(out_.data(), size);
+      }
       if (!failure_.ok()) return failure_;
       if (parser_.is_done()) {
         return MakeError(absl::StatusCode::kOutOfRange, "STREAM_ENDED", "the server ended the stream");
       }
-      if (!under_way_) {
-        parser_.get().body().data = chunk_.data();
-        parser_.get().body().size = chunk_.size();
-        parser_.get().body().more = true;
+      SetOutput();
+      const absl::StatusOr<bool> more = connection_->ReadSome(parser_, deadline);
+      if (!more.ok()) {
+        failure_ = more.status();
+      } else if (!*more) {
+        return std::string();
       }
-      error_code error;
-      under_way_ = !connection_->ReadSome(parser_, deadline, error);
-      if (connection_->IsCancelled()) return CancelledError();
-      if (under_way_) return std::string();
-      const std::size_t size = chunk_.size() - parser_.get().body().size;
-      if (error && error != http::error::need_buffer) failure_ = ToStatus(error, "read the stream");
-      // Bytes that came before an error are delivered, the error with the next read.
-      if (size > 0) return std::string(chunk_.data(), size);
     }
   }
 
   const std::shared_ptr<BeastHttpClient::Connection> connection_;
   http::response_parser<http::buffer_body> parser_;
-  std::array<char, kStreamChunkBytes> chunk_;
-  // A read was started and is not complete; it writes into chunk_.
-  bool under_way_ = false;
+  // Bodies, without the chunks' heads: no more than was read.
+  std::string out_;
   absl::Status failure_;
 };
 
 }  // namespace
 
-BeastHttpClient::BeastHttpClient(std::string socket_path) : socket_path_(std::move(socket_path)) {}
+BeastHttpClient::BeastHttpClient(HttpServer server)
+    : server_(std::make_shared<const ServerAccess>(std::move(server))) {}
 
 BeastHttpClient::~BeastHttpClient() = default;
 
 absl::StatusOr<std::shared_ptr<BeastHttpClient::Connection>> BeastHttpClient::Connect(Deadline deadline) {
-  RETURN_IF_ERROR(CheckSocketPath(socket_path_));
-  auto connection = std::make_shared<Connection>(&cancelled_);
+  auto connection = std::make_shared<Connection>(server_, &cancelled_);
   {
     MutexLock lock(&mutex_);
     std::erase_if(connections_, [](const std::weak_ptr<Connection>& c) { return c.expired(); });
     connections_.push_back(connection);
   }
-  RETURN_IF_ERROR(connection->Connect(socket_path_, deadline));
+  RETURN_IF_ERROR(connection->Connect(deadline));
   return connection;
 }
 
@@ -210,11 +214,13 @@ absl::StatusOr<HttpResponse> BeastHttpClient::GetOnce(const HttpGet& request, De
   http::response_parser<http::string_body> parser;
   parser.header_limit(kMaxHeaderBytes);
   parser.body_limit(request.max_body_bytes);
-  RETURN_IF_ERROR(connection->ReadHeader(parser, deadline));
-  *may_retry = false;
-  RETURN_IF_ERROR(connection->ReadAll(parser, deadline));
+  const absl::Status read = connection->Read(parser, deadline, [&] { return parser.is_done(); });
+  *may_retry = *may_retry && !parser.got_some();
+  RETURN_IF_ERROR(read);
   if (parser.keep_alive() && !connection->HasUnread()) idle_ = std::move(connection);
-  return HttpResponse{.code = static_cast<int>(parser.get().result_int()), .body = std::move(parser.get().body())};
+  const int code = static_cast<int>(parser.get().result_int());
+  server_->OnAnswer(code);
+  return HttpResponse{.code = code, .body = std::move(parser.get().body()), .retry_after = RetryAfterOf(parser)};
 }
 
 absl::StatusOr<HttpResponse> BeastHttpClient::Get(const HttpGet& request) {

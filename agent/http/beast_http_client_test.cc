@@ -1,4 +1,4 @@
-#include "agent/docker/beast_http_client.h"
+#include "agent/http/beast_http_client.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -7,7 +7,7 @@
 
 #include <thread>
 
-#include "agent/docker/testing/raw_unix_server.h"
+#include "agent/http/testing/raw_unix_server.h"
 #include "common/status.h"
 #include "common/testing/temp_dir.h"
 
@@ -51,7 +51,7 @@ class BeastHttpClientTest : public testing::Test {
   TempDir dir_;
   const std::string path_ = dir_.path() + "/d.sock";
   RawUnixServer server_{path_};
-  BeastHttpClient client_{path_};
+  BeastHttpClient client_{HttpServer::AtSocket(path_)};
 };
 
 TEST_F(BeastHttpClientTest, GetsWithGetAndKeepsTheConnection) {
@@ -94,9 +94,9 @@ TEST_F(BeastHttpClientTest, AnyCodeIsAnAnswer) {
 }
 
 TEST_F(BeastHttpClientTest, TellsWhyItCannotConnect) {
-  BeastHttpClient missing(dir_.path() + "/none.sock");
+  BeastHttpClient missing(HttpServer::AtSocket(dir_.path() + "/none.sock"));
   EXPECT_EQ(ReasonOf(missing.Get({.target = "/", .deadline = kPatience}).status()), "SOCKET_MISSING");
-  BeastHttpClient too_long("/" + std::string(200, 'x'));
+  BeastHttpClient too_long(HttpServer::AtSocket("/" + std::string(200, 'x')));
   EXPECT_EQ(too_long.Get({.target = "/", .deadline = kPatience}).status().code(), absl::StatusCode::kNotFound);
   server_.Stop();
   EXPECT_EQ(Get().status().code(), absl::StatusCode::kUnavailable) << "the file is there, nobody listens";
@@ -199,7 +199,7 @@ TEST_F(BeastHttpClientTest, StreamsAChunkedBodyAsItComes) {
 TEST_F(BeastHttpClientTest, ALongStreamArrivesWhole) {
   std::string expected;
   for (int i = 0; i < 20'000; ++i) expected += fmt::format("line {}\n", i);
-  server_.OnConnection([&](RawUnixServer::Peer& peer) {
+  server_.OnConnection([expected](RawUnixServer::Peer& peer) {
     peer.ReadRequest();
     peer.Write(ChunkedHeaders());
     for (std::size_t at = 0; at < expected.size(); at += 7000) peer.Write(Chunk(expected.substr(at, 7000)));

@@ -1,11 +1,12 @@
 // HTTP as the observers need it: GET, answers with a bound, and a body that goes on for ever. Only GET exists here, so
 // no observer can change anything on the host (docs/adr/0002-agent-http-client.md). Implemented by BeastHttpClient, and
 // by a fake in tests.
-#ifndef MUSTER_AGENT_DOCKER_HTTP_CLIENT_H_
-#define MUSTER_AGENT_DOCKER_HTTP_CLIENT_H_
+#ifndef MUSTER_AGENT_HTTP_HTTP_CLIENT_H_
+#define MUSTER_AGENT_HTTP_HTTP_CLIENT_H_
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -25,6 +26,9 @@ struct HttpGet {
 struct HttpResponse {
   int code = 0;
   std::string body;
+  // Of an answer that is not 200: how long the server asks to be left alone, at most 10 min. Only when it says so in
+  // seconds.
+  std::optional<absl::Duration> retry_after = std::nullopt;
 };
 
 // A body without end. Used by one thread.
@@ -36,8 +40,11 @@ class HttpStream {
   virtual absl::StatusOr<std::string> Read(absl::Duration wait) = 0;
 };
 
-// Errors of every call: kNotFound, kPermissionDenied, kUnavailable (nobody listens) for the connection,
-// kDeadlineExceeded, kResourceExhausted (body or headers too long), kDataLoss (not HTTP, or cut off), kCancelled.
+// Errors of every call: for the connection kNotFound, kPermissionDenied (the socket), kUnavailable (nobody listens, the
+// name does not resolve, the connection is lost), kUnauthenticated (TLS: the server's certificate is refused, or ours),
+// kInvalidArgument (a certificate that was given cannot be used); kDeadlineExceeded, kResourceExhausted (body or
+// headers too long), kDataLoss (not TLS, not HTTP, or cut off), kCancelled. A message says what to do, and never has a
+// token.
 class HttpClient {
  public:
   virtual ~HttpClient() = default;
@@ -51,4 +58,4 @@ class HttpClient {
 
 }  // namespace muster::agent
 
-#endif  // MUSTER_AGENT_DOCKER_HTTP_CLIENT_H_
+#endif  // MUSTER_AGENT_HTTP_HTTP_CLIENT_H_

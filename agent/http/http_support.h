@@ -1,13 +1,14 @@
-// What BeastHttpClient and BeastStreamGroup have in common: the request, the limits and the errors. Internal to them.
+// What BeastHttpClient and BeastStreamGroup have in common: the limits and the errors. Internal to them.
 // Includes no Beast, which is slow to compile.
-#ifndef MUSTER_AGENT_DOCKER_HTTP_SUPPORT_H_
-#define MUSTER_AGENT_DOCKER_HTTP_SUPPORT_H_
+#ifndef MUSTER_AGENT_HTTP_HTTP_SUPPORT_H_
+#define MUSTER_AGENT_HTTP_HTTP_SUPPORT_H_
 
 #include <boost/system/error_code.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,7 @@ inline constexpr std::size_t kReadBufferBytes = 64 * 1024;
 // Of the body of an answer that is an error, for the message.
 inline constexpr std::size_t kMaxErrorBodyBytes = 200;
 inline constexpr absl::Duration kErrorBodyWait = absl::Seconds(1);
+inline constexpr absl::Duration kMaxRetryAfter = absl::Minutes(10);
 
 // The adapters' own clock: input and output cannot wait by another one.
 using Deadline = std::chrono::steady_clock::time_point;
@@ -31,8 +33,8 @@ using Deadline = std::chrono::steady_clock::time_point;
 // A duration without end becomes a day.
 Deadline After(absl::Duration duration);
 
-// All that is sent for a GET.
-std::string GetRequestText(std::string_view target);
+// A Retry-After header's value: seconds, at most kMaxRetryAfter. Nothing for anything else (it may be a date).
+std::optional<absl::Duration> ParseRetryAfter(std::string_view value);
 // kNotFound when no socket can have this path.
 absl::Status CheckSocketPath(std::string_view path);
 
@@ -54,4 +56,4 @@ auto Guarded(Function function) -> decltype(function()) {
 
 }  // namespace muster::agent
 
-#endif  // MUSTER_AGENT_DOCKER_HTTP_SUPPORT_H_
+#endif  // MUSTER_AGENT_HTTP_HTTP_SUPPORT_H_

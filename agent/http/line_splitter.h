@@ -1,7 +1,7 @@
 // Cuts a stream of bytes into lines of bounded length. A longer line is skipped to its end and counted. Used by the
 // event stream; not thread-safe.
-#ifndef MUSTER_AGENT_DOCKER_LINE_SPLITTER_H_
-#define MUSTER_AGENT_DOCKER_LINE_SPLITTER_H_
+#ifndef MUSTER_AGENT_HTTP_LINE_SPLITTER_H_
+#define MUSTER_AGENT_HTTP_LINE_SPLITTER_H_
 
 #include <cstdint>
 #include <string>
@@ -29,4 +29,4 @@ class LineSplitter {
 
 }  // namespace muster::agent
 
-#endif  // MUSTER_AGENT_DOCKER_LINE_SPLITTER_H_
+#endif  // MUSTER_AGENT_HTTP_LINE_SPLITTER_H_

@@ -1,7 +1,7 @@
 // A server on a unix socket that the test itself plays, step by step and without a thread: it accepts when told, and
 // writes what it is told. For clients that never block.
-#ifndef MUSTER_AGENT_DOCKER_TESTING_HAND_SERVER_H_
-#define MUSTER_AGENT_DOCKER_TESTING_HAND_SERVER_H_
+#ifndef MUSTER_AGENT_HTTP_TESTING_HAND_SERVER_H_
+#define MUSTER_AGENT_HTTP_TESTING_HAND_SERVER_H_
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -85,4 +85,4 @@ class HandServer {
 
 }  // namespace muster::agent
 
-#endif  // MUSTER_AGENT_DOCKER_TESTING_HAND_SERVER_H_
+#endif  // MUSTER_AGENT_HTTP_TESTING_HAND_SERVER_H_

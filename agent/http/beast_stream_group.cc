@@ -1,18 +1,13 @@
-#include "agent/docker/beast_stream_group.h"
-
-#include <sys/socket.h>
+#include "agent/http/beast_stream_group.h"
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
-#include <cerrno>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -20,7 +15,10 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/docker/http_support.h"
+#include "agent/http/http_support.h"
+#include "agent/http/response_parser.h"
+#include "agent/http/server_access.h"
+#include "agent/http/wire.h"
 #include "common/status.h"
 
 namespace muster::agent {
@@ -31,8 +29,6 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 using SteadyClock = std::chrono::steady_clock;
 
-// The engine's queue of connections is full: when to try again.
-constexpr absl::Duration kConnectRetry = absl::Milliseconds(10);
 // What is ready besides the first event is given in the same Wait, up to here: the caller does its own work between
 // calls, and a flood must not keep it away.
 constexpr int kMaxReadyPerWait = 64;
@@ -41,7 +37,8 @@ constexpr int kMaxReadyPerWait = 64;
 
 class BeastStreamGroup::Loop {
  public:
-  explicit Loop(std::string socket_path) : socket_path_(std::move(socket_path)) {}
+  explicit Loop(HttpServer server) : server_(std::make_shared<const ServerAccess>(std::move(server))) {}
+  ~Loop();
 
   Id Open(const HttpGet& request);
   void Close(Id id);
@@ -54,16 +51,16 @@ class BeastStreamGroup::Loop {
   enum class Phase { kConnect, kHeaders, kBody, kErrorBody };
 
   struct Stream {
-    Stream(asio::io_context& loop, Id stream_id) : id(stream_id), socket(loop) {
+    Stream(Id stream_id, std::shared_ptr<Wire> stream_wire) : id(stream_id), wire(std::move(stream_wire)) {
       parser.header_limit(kMaxHeaderBytes);
       parser.body_limit(boost::none);
     }
 
     const Id id;
-    asio::local::stream_protocol::socket socket;
+    // Its callbacks hold the stream until it is closed.
+    const std::shared_ptr<Wire> wire;
     http::response_parser<http::buffer_body> parser;
     std::string target;
-    std::string request;
     Phase phase = Phase::kConnect;
     // Of the answer's headers; later of the body of an error.
     Deadline deadline;
@@ -97,7 +94,7 @@ class BeastStreamGroup::Loop {
   void End(const StreamPtr& stream, absl::Status status);
   void Forget(Stream& stream);
 
-  const std::string socket_path_;
+  const std::shared_ptr<const ServerAccess> server_;
   std::atomic<bool> wake_is_posted_ = false;
 
   asio::io_context loop_{1};
@@ -119,10 +116,13 @@ class BeastStreamGroup::Loop {
   bool has_happened_ = false;
 };
 
+BeastStreamGroup::Loop::~Loop() {
+  for (const auto& [id, stream] : streams_) stream->wire->Close();
+}
+
 StreamGroup::Id BeastStreamGroup::Loop::Open(const HttpGet& request) {
-  auto stream = std::make_shared<Stream>(loop_, ++last_id_);
+  auto stream = std::make_shared<Stream>(++last_id_, std::make_shared<Wire>(loop_, server_));
   stream->target = request.target;
-  stream->request = GetRequestText(request.target);
   stream->deadline = After(request.deadline);
   SetDue(*stream, SteadyClock::now());
   streams_.emplace(stream->id, stream);
@@ -183,8 +183,10 @@ void BeastStreamGroup::Loop::DoDue() {
     if (stream->phase == Phase::kErrorBody) {
       TakeErrorBody(stream, {}, /*is_complete=*/true);
     } else if (now >= stream->deadline) {
-      End(stream, DeadlineError(stream->phase == Phase::kConnect ? "connect" : "read the answer"));
+      End(stream, DeadlineError(stream->phase == Phase::kConnect ? stream->wire->Doing() : "read the answer"));
     } else {
+      // It was opened.
+      SetDue(*stream, stream->deadline);
       Connect(stream);
     }
   }
@@ -199,28 +201,17 @@ void BeastStreamGroup::Loop::SetAlarm(Deadline at) {
   });
 }
 
-// By hand, because a unix socket connects at once or not at all: the one whose listener has no room must try again,
-// while asio would wait for it and then take it for connected.
 void BeastStreamGroup::Loop::Connect(const StreamPtr& stream) {
-  if (const absl::Status status = CheckSocketPath(socket_path_); !status.ok()) return End(stream, status);
-  error_code error;
-  if (!stream->socket.is_open()) stream->socket.open(asio::local::stream_protocol(), error);
-  if (!error) stream->socket.non_blocking(true, error);
-  if (error) return End(stream, ToStatus(error, "connect"));
-  const asio::local::stream_protocol::endpoint endpoint(socket_path_);
-  if (::connect(stream->socket.native_handle(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0) {
+  stream->wire->Connect([this, stream](absl::Status status) {
+    if (!status.ok()) return End(stream, std::move(status));
     stream->phase = Phase::kHeaders;
-    SetDue(*stream, stream->deadline);
-    return Send(stream);
-  }
-  if (errno == EAGAIN || errno == EINTR) return SetDue(*stream, std::min(After(kConnectRetry), stream->deadline));
-  End(stream, ToStatus(error_code(errno, boost::system::system_category()), "connect"));
+    Send(stream);
+  });
 }
 
 void BeastStreamGroup::Loop::Send(const StreamPtr& stream) {
-  asio::async_write(stream->socket, asio::buffer(stream->request), [this, stream](error_code error, std::size_t) {
-    if (stream->is_closed) return;
-    if (error) return End(stream, ToStatus(error, "send the request"));
+  stream->wire->Write(server_->RequestText(stream->target), [this, stream](absl::Status status) {
+    if (!status.ok()) return End(stream, std::move(status));
     AwaitReadable(stream);
   });
 }
@@ -228,11 +219,9 @@ void BeastStreamGroup::Loop::Send(const StreamPtr& stream) {
 void BeastStreamGroup::Loop::AwaitReadable(const StreamPtr& stream) {
   if (stream->is_waiting) return;
   stream->is_waiting = true;
-  stream->socket.async_wait(asio::socket_base::wait_read, [this, stream](error_code error) {
+  stream->wire->AwaitReadable([this, stream](const absl::Status& /*status*/) {
     stream->is_waiting = false;
-    if (stream->is_closed) return;
-    if (error) return End(stream, ToStatus(error, "read the stream"));
-    // Headers are read all the same: the deadline is the engine's, not that of who paused.
+    // Headers are read all the same: the deadline is the server's, not that of who paused.
     if (stream->is_paused && stream->phase == Phase::kBody) return;
     Read(stream);
   });
@@ -241,12 +230,10 @@ void BeastStreamGroup::Loop::AwaitReadable(const StreamPtr& stream) {
 void BeastStreamGroup::Loop::Read(const StreamPtr& stream) {
   const std::size_t left = stream->left.size();
   std::memcpy(in_.data(), stream->left.data(), left);
-  error_code error;
-  const std::size_t read = stream->socket.read_some(asio::buffer(in_.data() + left, in_.size() - left), error);
-  if (error == asio::error::would_block || error == asio::error::interrupted) return AwaitReadable(stream);
-  const bool at_end = error == asio::error::eof;
-  if (error && !at_end) return End(stream, ToStatus(error, "read the stream"));
-  Take(stream, left + read, at_end);
+  const absl::StatusOr<Wire::Got> got = stream->wire->Read(in_.data() + left, in_.size() - left);
+  if (!got.ok()) return End(stream, got.status());
+  if (got->size == 0 && !got->at_end) return AwaitReadable(stream);
+  Take(stream, left + got->size, got->at_end);
 }
 
 void BeastStreamGroup::Loop::Take(const StreamPtr& stream, std::size_t size, bool at_end) {
@@ -266,25 +253,17 @@ error_code BeastStreamGroup::Loop::Parse(Stream& stream, std::size_t size, bool 
   body.data = out_.data();
   body.size = out_.size();
   body.more = true;
-  error_code error;
-  std::size_t parsed = 0;
-  while (!error && parsed < size && !stream.parser.is_done()) {
-    parsed += stream.parser.put(asio::buffer(in_.data() + parsed, size - parsed), error);
-    if (stream.phase == Phase::kHeaders && stream.parser.is_header_done()) HeadersCame(stream);
-  }
-  if (error == http::error::need_more) error = {};
-  stream.left.assign(in_.data() + parsed, size - parsed);
-  if (error || stream.parser.is_done()) return error;
-  // A chunk's head that never ends.
-  if (stream.left.size() > kMaxHeaderBytes) return http::error::buffer_overflow;
-  if (!at_end) return error;
-  if (!stream.parser.got_some()) return http::error::end_of_stream;
-  stream.parser.put_eof(error);
+  std::string_view in(in_.data(), size);
+  const error_code error = Feed(stream.parser, in, at_end);
+  stream.left.assign(in);
+  if (stream.phase == Phase::kHeaders && stream.parser.is_header_done()) HeadersCame(stream);
   return error;
 }
 
 void BeastStreamGroup::Loop::HeadersCame(Stream& stream) {
-  if (stream.parser.get().result_int() == 200) {
+  const int code = static_cast<int>(stream.parser.get().result_int());
+  server_->OnAnswer(code);
+  if (code == 200) {
     stream.phase = Phase::kBody;
     return SetDue(stream, std::nullopt);
   }
@@ -295,7 +274,8 @@ void BeastStreamGroup::Loop::HeadersCame(Stream& stream) {
 void BeastStreamGroup::Loop::TakeErrorBody(const StreamPtr& stream, std::string_view bytes, bool is_complete) {
   stream->error_body += bytes.substr(0, kMaxErrorBodyBytes - std::min(kMaxErrorBodyBytes, stream->error_body.size()));
   if (!is_complete && stream->error_body.size() < kMaxErrorBodyBytes) return AwaitReadable(stream);
-  End(stream, HttpCodeError(stream->target, static_cast<int>(stream->parser.get().result_int()), stream->error_body));
+  End(stream,
+      server_->CodeError(stream->target, static_cast<int>(stream->parser.get().result_int()), stream->error_body));
 }
 
 void BeastStreamGroup::Loop::Give(const Event& event) {
@@ -305,20 +285,23 @@ void BeastStreamGroup::Loop::Give(const Event& event) {
 
 void BeastStreamGroup::Loop::End(const StreamPtr& stream, absl::Status status) {
   const bool has_code = stream->phase == Phase::kBody || stream->phase == Phase::kErrorBody;
-  const int code = has_code ? static_cast<int>(stream->parser.get().result_int()) : 0;
+  Event event{.id = stream->id, .bytes = {}, .is_end = true, .status = std::move(status)};
+  if (has_code) {
+    event.http_code = static_cast<int>(stream->parser.get().result_int());
+    event.retry_after = RetryAfterOf(stream->parser);
+  }
   Forget(*stream);
-  Give({.id = stream->id, .bytes = {}, .is_end = true, .status = std::move(status), .http_code = code});
+  Give(event);
 }
 
 void BeastStreamGroup::Loop::Forget(Stream& stream) {
   stream.is_closed = true;
-  error_code ignored;
-  stream.socket.close(ignored);
+  stream.wire->Close();
   SetDue(stream, std::nullopt);
   streams_.erase(stream.id);
 }
 
-BeastStreamGroup::BeastStreamGroup(std::string socket_path) : loop_(std::make_unique<Loop>(std::move(socket_path))) {}
+BeastStreamGroup::BeastStreamGroup(HttpServer server) : loop_(std::make_unique<Loop>(std::move(server))) {}
 
 BeastStreamGroup::~BeastStreamGroup() = default;
 

@@ -1,4 +1,4 @@
-#include "agent/docker/beast_stream_group.h"
+#include "agent/http/beast_stream_group.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "agent/docker/testing/hand_server.h"
+#include "agent/http/testing/hand_server.h"
 #include "common/status.h"
 #include "common/testing/temp_dir.h"
 
@@ -87,7 +87,7 @@ class BeastStreamGroupTest : public testing::Test {
   TempDir dir_;
   const std::string path_ = dir_.path() + "/d.sock";
   HandServer server_{path_, 16};
-  BeastStreamGroup group_{path_};
+  BeastStreamGroup group_{HttpServer::AtSocket(path_)};
   std::map<StreamGroup::Id, Received> all_;
   std::function<void(const StreamGroup::Event&)> on_event_;
 };
@@ -248,9 +248,9 @@ TEST_F(BeastStreamGroupTest, TellsWhyItCannotConnect) {
     group.Wait(kPatience, [&](const StreamGroup::Event& event) { status = event.status; });
     return status;
   };
-  BeastStreamGroup missing(dir_.path() + "/none.sock");
+  BeastStreamGroup missing(HttpServer::AtSocket(dir_.path() + "/none.sock"));
   EXPECT_EQ(ReasonOf(end_of(missing)), "SOCKET_MISSING");
-  BeastStreamGroup too_long("/" + std::string(200, 'x'));
+  BeastStreamGroup too_long(HttpServer::AtSocket("/" + std::string(200, 'x')));
   EXPECT_EQ(end_of(too_long).code(), absl::StatusCode::kNotFound);
   server_.StopListening();
   EXPECT_EQ(end_of(group_).code(), absl::StatusCode::kUnavailable) << "the file is there, nobody listens";
@@ -260,7 +260,7 @@ TEST_F(BeastStreamGroupTest, TellsWhyItCannotConnect) {
 TEST_F(BeastStreamGroupTest, AListenerWithoutRoomIsWaitedFor) {
   const std::string path = dir_.path() + "/small.sock";
   HandServer small(path, 0);
-  BeastStreamGroup group(path);
+  BeastStreamGroup group(HttpServer::AtSocket(path));
   int ended = 0;
   std::string all;
   const auto pump = [&] {
@@ -456,7 +456,7 @@ TEST_F(BeastStreamGroupTest, NothingRunsWhileNothingHappens) {
 TEST_F(BeastStreamGroupTest, MayGoWithEverythingUnderWay) {
   std::vector<HandServer::Peer> peers;
   {
-    BeastStreamGroup group(path_);
+    BeastStreamGroup group(HttpServer::AtSocket(path_));
     for (int i = 0; i < 3; ++i) group.Open({.target = "/", .deadline = kPatience});
     group.Wait(absl::ZeroDuration(), [](const StreamGroup::Event& /*event*/) {});
     for (int i = 0; i < 3; ++i) peers.push_back(server_.Accept());
