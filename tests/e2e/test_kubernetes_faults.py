@@ -1,5 +1,7 @@
 """What goes wrong with the double on command does so, and ends again."""
 
+import http.client
+import ssl
 import time
 
 import pytest
@@ -99,6 +101,32 @@ def test_torn_lines_are_whole_for_who_puts_them_together(cluster):
     kinds = [kind for kind, _ in watch.events_until(lambda kind, _: kind == "DELETED")]
     assert kinds[0] == "ADDED" and "MODIFIED" in kinds
     watch.close()
+
+
+def test_a_list_ends_in_the_middle(cluster):
+    cluster.server.faults.halves = 1
+    with pytest.raises(http.client.IncompleteRead):
+        cluster.ask(PODS)
+    assert cluster.ask(PODS)[0] == 200
+
+
+def test_what_is_no_request_and_bodies_are_kept_as_violations(cluster):
+    connection = Asking(cluster)
+    connection._http.request("GET", PODS, body="{}", headers=connection._headers)
+    assert connection._http.getresponse().read()
+    connection._http.sock.sendall(b"HELLO double\r\n\r\n")
+    assert connection._http.sock.recv(100) == b""
+    assert [text.split(" (")[0] for text in cluster.violations] == [f"GET {PODS}", "no request: HELLO double"]
+    connection.close()
+
+
+def test_a_certificate_of_somebody_else(folder):
+    cluster = DoubleCluster(folder / "tls", names=("DNS:elsewhere",))
+    try:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            cluster.ask("/version")
+    finally:
+        cluster.stop()
 
 
 def test_bytes_that_are_no_events(cluster):
