@@ -21,6 +21,14 @@ def cluster(folder, request):
     cluster.stop()
 
 
+def test_the_fixture_gives_a_cluster_that_plays_histories(kubernetes):
+    """The one test here that a real cluster can pass, too."""
+    kubernetes.play("rollout", speed=500).wait()
+    assert len(kubernetes.pods(prefix="web-")) in (2, 3)
+    words = [str(word) for word in kubernetes.agent_words()]
+    assert words[0] == "--kubeconfig" and "server: https://" in open(words[1]).read()
+
+
 def opened(cluster, path=PODS):
     """A watch from now on."""
     now = cluster.ask(path)[2]["metadata"]["resourceVersion"]

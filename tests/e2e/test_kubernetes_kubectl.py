@@ -91,8 +91,9 @@ def test_wait_for_a_condition_and_describe(cluster):
 def test_logs_follow_and_previous(cluster):
     play = cluster.stage("crash_loop")
     play.until("run 0")
-    (pod,) = [name for name in cluster.pods() if "starts, run 0" in ask(cluster, "logs", name)
-              and not json.loads(ask(cluster, "get", "pod", name, "-o", "json"))["status"]["containerStatuses"][0]["ready"]]
+    pods = json.loads(ask(cluster, "get", "pods", "-o", "json"))["items"]
+    (pod,) = [one["metadata"]["name"] for one in pods if not one["status"]["containerStatuses"][0]["ready"]]
+    assert ask(cluster, "logs", pod) == "web starts, run 0\n"
     follower = Process("kubectl", words(cluster, "logs", "-f", "--timestamps", pod), cluster.dir / "follow.log",
                        env=environment(cluster))
     try:

@@ -83,8 +83,8 @@ class Asking:
 
 
 class Watching:
-    """An open watch, or a log that is followed: line by line. It knows an end from a cut, and outlives a time-out, which
-    http.client does not."""
+    """An open watch, or a log that is followed: line by line. It knows an end from a cut, and outlives a time-out,
+    which http.client does not."""
 
     def __init__(self, cluster, path, token=None, timeout=10, **query):
         plain = socket.create_connection((cluster.server.address, cluster.server.port), timeout)
