@@ -43,7 +43,7 @@ absl::StatusOr<std::unique_ptr<sqlite::Database>> OpenStored(const std::string& 
                      fmt::format("there is no {}; --data-dir is the folder of a hub that has run", path));
   }
   ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(path, sqlite::OpenMode::kReader));
-  RETURN_IF_ERROR(CheckOwnership(*database, HubSchema()));
+  RETURN_IF_ERROR(Annotate(CheckOwnership(*database, HubSchema()), path));
   ASSIGN_OR_RETURN(const int version, database->UserVersion());
   if (version != kSchemaVersion) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "DATABASE_TOO_OLD",

@@ -25,6 +25,9 @@ struct LogContainer {
   std::string log_driver;
   absl::Time created;
   bool is_running = false;
+  // Kubernetes: path and query of this log, "/api/v1/namespaces/NS/pods/POD/log?container=C", without what asks for a
+  // part of it. Empty: the Docker engine's, by id.
+  std::string log_path = {};
   bool operator==(const LogContainer&) const = default;
 };
 

@@ -9,6 +9,7 @@
 #include "agent/metrics/mount_choice.h"
 #include "agent/present.h"
 #include "common/text.h"
+#include "common/virtual_devices.h"
 
 namespace muster::agent {
 namespace {

@@ -6,12 +6,14 @@
 #include <numeric>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "agent/present.h"
 #include "agent/reports.h"
 #include "common/text.h"
 #include "common/time_format.h"
+#include "common/virtual_devices.h"
 
 namespace muster::agent {
 namespace {
@@ -290,15 +292,6 @@ void KeepWithinLimits(v1::HostReport* report) {
   if (CutToFit(report->ByteSizeLong() + around, kMaxHostReportBytes, report->mutable_containers()) > 0) {
     sample->add_missing("some containers");
   }
-}
-
-bool IsVirtualNetworkDevice(std::string_view device) {
-  return device == "lo" || StartsWithAny(device, {"veth", "br-", "docker", "virbr", "cni", "flannel", "cali", "tun",
-                                                  "tap", "dummy", "ifb"});
-}
-
-bool IsVirtualBlockDevice(std::string_view device) {
-  return StartsWithAny(device, {"loop", "ram", "zram", "dm-", "md"});
 }
 
 }  // namespace muster::agent

@@ -3,7 +3,6 @@
 #define MUSTER_AGENT_METRICS_HOST_SAMPLE_H_
 
 #include <cstddef>
-#include <string_view>
 
 #include "agent/logs/log_sources.h"
 #include "agent/metrics/host_reading.h"
@@ -27,11 +26,6 @@ void FillCensus(const ContainerCensus& census, v1::HostSample* sample);
 // Cuts from the end, least needed first, until sample and report are within their bounds. What gave way is named in
 // `missing`.
 void KeepWithinLimits(v1::HostReport* report);
-
-// Devices whose bytes are counted by another one, or that never leave the host.
-bool IsVirtualNetworkDevice(std::string_view device);
-// Block devices that stand on others, or on memory.
-bool IsVirtualBlockDevice(std::string_view device);
 
 }  // namespace muster::agent
 

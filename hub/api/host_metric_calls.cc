@@ -1,7 +1,5 @@
 #include "hub/api/host_metric_calls.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "common/status.h"
@@ -13,16 +11,6 @@ namespace muster::hub {
 namespace {
 
 using namespace fleet::v1;  // NOLINT(google-build-using-namespace): this file is about these messages
-
-absl::Status CheckSize(const SampleAnswer& answer) {
-  std::size_t points = 0;
-  for (const SampleSeries& series : answer.series) points += series.points.size();
-  if (points <= kMaxAnswerPoints) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kInvalidArgument, "TOO_MANY_POINTS",
-                   fmt::format("{} series have {} points together, an answer has at most {}; name some metrics, or ask "
-                               "for a longer step",
-                               answer.series.size(), points, kMaxAnswerPoints));
-}
 
 }  // namespace
 
@@ -52,7 +40,6 @@ absl::StatusOr<QueryHostMetricsResponse> HostMetricCalls::Query(const Caller& ca
   }
   ASSIGN_OR_RETURN(const SampleQuery query, ReadMetricQuery(request, target, clock_->Now()));
   ASSIGN_OR_RETURN(SampleAnswer answer, means_.reader->Query(query));
-  RETURN_IF_ERROR(CheckSize(answer));
   // The present may be ahead of what the journal has brought.
   if (const auto present = means_.present(target.target_id)) {
     answer.newest = std::max(answer.newest.value_or(present->time), present->time);

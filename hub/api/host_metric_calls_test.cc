@@ -135,16 +135,11 @@ TEST_F(HostMetricCallsTest, WhatIsDeletedHasItsSeriesAndCustomersSeeTheirOwn) {
   EXPECT_EQ(ReasonOf(Query("").status()), "TARGET_NOT_FOUND");
 }
 
-TEST_F(HostMetricCallsTest, RefusesAnAnswerThatIsTooLarge) {
-  SampleSeries series;
-  series.metric = "load1";
-  series.points.resize(10'000);
-  sample_reader_.answer.series.assign(51, series);
-  const auto answer = Query("one");
-  EXPECT_EQ(ReasonOf(answer.status()), "TOO_MANY_POINTS");
-  EXPECT_THAT(MessageOf(answer.status()), HasSubstr("51 series have 510000 points together"));
-  sample_reader_.answer.series.pop_back();
+TEST_F(HostMetricCallsTest, BoundsTheWholeAnswer) {
   EXPECT_TRUE(Query("one").ok());
+  EXPECT_EQ(sample_reader_.queries.back().max_points, 500'000U);
+  sample_reader_.failure = MakeError(absl::StatusCode::kInvalidArgument, "TOO_MANY_POINTS", "more than 500000 points");
+  EXPECT_EQ(ReasonOf(Query("one").status()), "TOO_MANY_POINTS");
 }
 
 TEST_F(HostMetricCallsTest, PassesOnWhatTheReaderSays) {

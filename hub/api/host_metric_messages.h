@@ -25,8 +25,6 @@ inline constexpr absl::Duration kMinMetricStep = absl::Seconds(30);
 inline constexpr std::int64_t kDefaultMetricPoints = 120;
 // Of one series, as Prometheus bounds a range query: a week by the minute are 10,080.
 inline constexpr std::int64_t kMaxMetricPoints = 11'000;
-// Of all series of an answer: some 60 bytes each in JSON, 30 MB, are half of what the command line takes.
-inline constexpr std::size_t kMaxAnswerPoints = 500'000;
 
 // The shortest step that people think in and that cuts the window into at most kDefaultMetricPoints.
 absl::Duration DefaultMetricStep(absl::Duration window);

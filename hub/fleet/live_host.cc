@@ -1,22 +1,17 @@
 #include "hub/fleet/live_host.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <limits>
 #include <string_view>
 
 #include "common/time_format.h"
+#include "common/virtual_devices.h"
 #include "hub/fleet/host_check.h"
 
 namespace muster::hub {
 namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
-bool StartsWithAny(std::string_view text, std::initializer_list<std::string_view> prefixes) {
-  return std::any_of(prefixes.begin(), prefixes.end(),
-                     [text](std::string_view prefix) { return text.starts_with(prefix); });
-}
 
 std::size_t Mixed(std::size_t hash, std::string_view text) {
   return (hash ^ std::hash<std::string_view>()(text)) * 0x9E3779B97F4A7C15u;
@@ -89,15 +84,6 @@ std::size_t HashNames(const agent::v1::HostReport& report) {
 }
 
 }  // namespace
-
-bool IsVirtualNetworkDevice(std::string_view device) {
-  return device == "lo" || StartsWithAny(device, {"veth", "br-", "docker", "virbr", "cni", "flannel", "cali", "tun",
-                                                  "tap", "dummy", "ifb"});
-}
-
-bool IsVirtualBlockDevice(std::string_view device) {
-  return StartsWithAny(device, {"loop", "ram", "zram", "dm-", "md"});
-}
 
 LiveHost ReadHost(const agent::v1::HostReport& raw, const Moment& now) {
   const agent::v1::HostReport report = CleanHost(raw);

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -80,10 +79,6 @@ struct LiveHost {
   // Of all names in the report, in their order: labels that were made from reports with the same hash are the same.
   std::size_t names = 0;
 };
-
-// Stand on others, or carry nothing from or to the machine: what both is counted twice with (docs/host-metrics.md).
-bool IsVirtualNetworkDevice(std::string_view device);
-bool IsVirtualBlockDevice(std::string_view device);
 
 // `now`: when the heartbeat came.
 LiveHost ReadHost(const agent::v1::HostReport& raw, const Moment& now);

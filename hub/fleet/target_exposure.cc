@@ -9,6 +9,7 @@
 
 #include "common/status.h"
 #include "common/time_format.h"
+#include "common/virtual_devices.h"
 #include "hub/fleet/target.h"
 #include "hub/metrics/page_writer.h"
 

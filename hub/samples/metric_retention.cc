@@ -53,6 +53,16 @@ absl::Status MetricRetention::SetLimits(const VolumeSpace& volume) {
 }
 
 absl::Status MetricRetention::Trim(absl::Time now, const VolumeSpace& volume, absl::FunctionRef<bool()> go_on) {
+  // The bound is a time: of raw chunks by which they end, of rollups by which they begin.
+  static constexpr ChunkChoice kRaw{.find =
+                                        "SELECT id, value_count, last_us FROM raw_chunks WHERE last_us<=?1"
+                                        " ORDER BY last_us LIMIT ?2",
+                                    .remove = "DELETE FROM raw_chunks WHERE id=?",
+                                    .is_raw_history = true};
+  static constexpr ChunkChoice kRollups{.find =
+                                            "SELECT id, value_count, begin_us FROM rollup_chunks WHERE begin_us<=?1"
+                                            " ORDER BY begin_us LIMIT ?2",
+                                        .remove = "DELETE FROM rollup_chunks WHERE id=?"};
   RETURN_IF_ERROR(ReadSizes());
   RETURN_IF_ERROR(SetLimits(volume));
   const std::int64_t raw_cutoff = absl::ToUnixMicros(now - options_.keep_raw);
@@ -62,17 +72,17 @@ absl::Status MetricRetention::Trim(absl::Time now, const VolumeSpace& volume, ab
   for (int operation = 0; operation < kMaxOperations; ++operation) {
     if (operation > 0) RETURN_IF_ERROR(ReadSizes());
     const char* reason = "age";
-    ASSIGN_OR_RETURN(Forgotten forgotten, ForgetRaw(raw_cutoff, kMaxChunks));
+    ASSIGN_OR_RETURN(Forgotten forgotten, Forget(kRaw, raw_cutoff, kMaxChunks));
     if (forgotten.chunks == 0) {
-      ASSIGN_OR_RETURN(forgotten, ForgetRollups(cutoff, kMaxChunks));
+      ASSIGN_OR_RETURN(forgotten, Forget(kRollups, cutoff, kMaxChunks));
     }
     is_too_much = is_too_much || in_use_ > limit_bytes_;
     // A little more than there has to, so that not each move is followed by a deletion.
     if (forgotten.chunks == 0 && is_too_much && in_use_ > limit_bytes_ - limit_bytes_ / 256) {
       reason = is_volume_low_ ? "volume" : "size";
-      ASSIGN_OR_RETURN(forgotten, ForgetRaw(kForever, kMaxChunks / 4));
+      ASSIGN_OR_RETURN(forgotten, Forget(kRaw, kForever, kMaxChunks / 4));
       if (forgotten.chunks == 0) {
-        ASSIGN_OR_RETURN(forgotten, ForgetRollups(kForever, kMaxChunks / 4));
+        ASSIGN_OR_RETURN(forgotten, Forget(kRollups, kForever, kMaxChunks / 4));
       }
     }
     if (forgotten.chunks == 0) break;
@@ -87,59 +97,31 @@ void MetricRetention::Tell(std::string_view reason, const Forgotten& forgotten) 
   store_->observer().pruned(reason, forgotten.values);
 }
 
-absl::StatusOr<MetricRetention::Forgotten> MetricRetention::ForgetRaw(std::int64_t by_us, std::int64_t most) {
+absl::StatusOr<MetricRetention::Forgotten> MetricRetention::Forget(const ChunkChoice& choice, std::int64_t bound,
+                                                                   std::int64_t most) {
   Forgotten forgotten;
   std::int64_t last_us = 0;
   std::vector<std::int64_t> ids;
   RETURN_IF_ERROR(store_->store().Read([&](sqlite::Database& database) -> absl::Status {
-    ASSIGN_OR_RETURN(sqlite::Statement s,
-                     database.Prepare("SELECT id, last_us, value_count FROM raw_chunks WHERE last_us<=?1"
-                                      " ORDER BY last_us LIMIT ?2"));
-    s.Bind(1, by_us).Bind(2, most);
-    while (true) {
-      ASSIGN_OR_RETURN(const bool row, s.Step());
-      if (!row) return absl::OkStatus();
-      ids.push_back(s.Int64(0));
-      last_us = s.Int64(1);
-      forgotten.values += s.Int64(2);
-    }
-  }));
-  if (ids.empty()) return forgotten;
-  forgotten.chunks = static_cast<std::int64_t>(ids.size());
-  RETURN_IF_ERROR(store_->store().writer().Run([&](sqlite::Database& database) -> absl::Status {
-    for (const std::int64_t id : ids) {
-      RETURN_IF_ERROR(
-          RunBound(database, "DELETE FROM raw_chunks WHERE id=?", [&](sqlite::Statement& s) { s.Bind(1, id); }));
-    }
-    return RunBound(database, "UPDATE metric_meta SET raw_pruned_us=max(raw_pruned_us, ?)",
-                    [&](sqlite::Statement& s) { s.Bind(1, last_us); });
-  }));
-  return forgotten;
-}
-
-absl::StatusOr<MetricRetention::Forgotten> MetricRetention::ForgetRollups(std::int64_t by_us, std::int64_t most) {
-  Forgotten forgotten;
-  std::vector<std::int64_t> ids;
-  RETURN_IF_ERROR(store_->store().Read([&](sqlite::Database& database) -> absl::Status {
-    ASSIGN_OR_RETURN(sqlite::Statement s,
-                     database.Prepare("SELECT id, value_count FROM rollup_chunks WHERE begin_us<=?1"
-                                      " ORDER BY begin_us LIMIT ?2"));
-    s.Bind(1, by_us).Bind(2, most);
+    ASSIGN_OR_RETURN(sqlite::Statement s, database.Prepare(choice.find));
+    s.Bind(1, bound).Bind(2, most);
     while (true) {
       ASSIGN_OR_RETURN(const bool row, s.Step());
       if (!row) return absl::OkStatus();
       ids.push_back(s.Int64(0));
       forgotten.values += s.Int64(1);
+      last_us = s.Int64(2);
     }
   }));
   if (ids.empty()) return forgotten;
   forgotten.chunks = static_cast<std::int64_t>(ids.size());
   RETURN_IF_ERROR(store_->store().writer().Run([&](sqlite::Database& database) -> absl::Status {
     for (const std::int64_t id : ids) {
-      RETURN_IF_ERROR(
-          RunBound(database, "DELETE FROM rollup_chunks WHERE id=?", [&](sqlite::Statement& s) { s.Bind(1, id); }));
+      RETURN_IF_ERROR(RunBound(database, choice.remove, [&](sqlite::Statement& s) { s.Bind(1, id); }));
     }
-    return absl::OkStatus();
+    if (!choice.is_raw_history) return absl::OkStatus();
+    return RunBound(database, "UPDATE metric_meta SET raw_pruned_us=max(raw_pruned_us, ?)",
+                    [&](sqlite::Statement& s) { s.Bind(1, last_us); });
   }));
   return forgotten;
 }
@@ -158,50 +140,32 @@ absl::Status MetricRetention::Sweep(absl::Time now, absl::FunctionRef<bool()> go
 }
 
 absl::Status MetricRetention::ForgetTarget(const std::string& target_id, absl::FunctionRef<bool()> go_on) {
+  // The bound is the target's number.
+  static constexpr ChunkChoice kRaw{.find = "SELECT id, value_count, last_us FROM raw_chunks WHERE target=?1 LIMIT ?2",
+                                    .remove = "DELETE FROM raw_chunks WHERE id=?"};
+  static constexpr ChunkChoice kRollups{
+      .find = "SELECT id, value_count, begin_us FROM rollup_chunks WHERE target=?1 LIMIT ?2",
+      .remove = "DELETE FROM rollup_chunks WHERE id=?"};
   std::optional<MetricTarget> target;
   RETURN_IF_ERROR(store_->store().Read([&](sqlite::Database& database) -> absl::Status {
     ASSIGN_OR_RETURN(target, FindMetricTarget(database, target_id));
     return absl::OkStatus();
   }));
-  while (target) {
-    Forgotten forgotten;
-    RETURN_IF_ERROR(store_->store().writer().Run([&](sqlite::Database& database) -> absl::Status {
-      {
-        ASSIGN_OR_RETURN(sqlite::Statement s,
-                         database.Prepare("DELETE FROM raw_chunks WHERE id IN (SELECT id FROM raw_chunks WHERE"
-                                          " target=?1 LIMIT ?2) RETURNING value_count"));
-        s.Bind(1, target->number).Bind(2, kMaxChunks);
-        while (true) {
-          ASSIGN_OR_RETURN(const bool row, s.Step());
-          if (!row) break;
-          ++forgotten.chunks;
-          forgotten.values += s.Int64(0);
-        }
-      }
-      if (forgotten.chunks > 0) return absl::OkStatus();
-      {
-        ASSIGN_OR_RETURN(sqlite::Statement s,
-                         database.Prepare("DELETE FROM rollup_chunks WHERE id IN (SELECT id FROM rollup_chunks WHERE"
-                                          " target=?1 LIMIT ?2) RETURNING value_count"));
-        s.Bind(1, target->number).Bind(2, kMaxChunks);
-        while (true) {
-          ASSIGN_OR_RETURN(const bool row, s.Step());
-          if (!row) break;
-          ++forgotten.chunks;
-          forgotten.values += s.Int64(0);
-        }
-      }
-      if (forgotten.chunks > 0) return absl::OkStatus();
-      RETURN_IF_ERROR(RunBound(database, "DELETE FROM metric_positions WHERE target_id=?",
-                               [&](sqlite::Statement& s) { s.Bind(1, target_id); }));
-      return RunBound(database, "DELETE FROM metric_targets WHERE target_id=?",
-                      [&](sqlite::Statement& s) { s.Bind(1, target_id); });
-    }));
-    if (forgotten.chunks == 0) return absl::OkStatus();
-    Tell("deleted", forgotten);
-    if (!go_on()) return absl::OkStatus();
+  if (!target) return absl::OkStatus();
+  for (const ChunkChoice& choice : {kRaw, kRollups}) {
+    while (true) {
+      ASSIGN_OR_RETURN(const Forgotten forgotten, Forget(choice, target->number, kMaxChunks));
+      if (forgotten.chunks == 0) break;
+      Tell("deleted", forgotten);
+      if (!go_on()) return absl::OkStatus();
+    }
   }
-  return absl::OkStatus();
+  return store_->store().writer().Run([&](sqlite::Database& database) -> absl::Status {
+    RETURN_IF_ERROR(RunBound(database, "DELETE FROM metric_positions WHERE target_id=?",
+                             [&](sqlite::Statement& s) { s.Bind(1, target_id); }));
+    return RunBound(database, "DELETE FROM metric_targets WHERE target_id=?",
+                    [&](sqlite::Statement& s) { s.Bind(1, target_id); });
+  });
 }
 
 }  // namespace muster::hub

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/sqlite/database.h"
 #include "hub/logs/volume.h"
 #include "hub/samples/sample_store.h"
 
@@ -57,12 +58,20 @@ class MetricRetention {
     std::int64_t values = 0;
   };
 
+  // Which chunks go, as two statements.
+  struct ChunkChoice {
+    // Is given a bound and how many at most; answers id, count of values, time.
+    sqlite::Sql find;
+    // Is given an id.
+    sqlite::Sql remove;
+    // Of targets that stay: up to the last chunk's time queries must do without raw samples.
+    bool is_raw_history = false;
+  };
+
   absl::Status ReadSizes();
   absl::Status SetLimits(const VolumeSpace& volume);
-  // Raw chunks that end at `by_us` or before, the oldest first, at most `most`.
-  absl::StatusOr<Forgotten> ForgetRaw(std::int64_t by_us, std::int64_t most);
-  // Rollup chunks that begin at `by_us` or before.
-  absl::StatusOr<Forgotten> ForgetRollups(std::int64_t by_us, std::int64_t most);
+  // At most `most` of the chunks that were chosen, in one transaction.
+  absl::StatusOr<Forgotten> Forget(const ChunkChoice& choice, std::int64_t bound, std::int64_t most);
   void Tell(std::string_view reason, const Forgotten& forgotten);
   absl::Status ForgetTarget(const std::string& target_id, absl::FunctionRef<bool()> go_on);
 

@@ -50,7 +50,7 @@ const Chunk* IfWhole(const absl::StatusOr<Chunk>& chunk, const std::string& targ
 class Steps {
  public:
   Steps(const SampleQuery& query, std::int64_t step_us, std::int64_t from_us, std::int64_t to_us)
-      : step_us_(step_us), from_us_(from_us), to_us_(to_us) {
+      : step_us_(step_us), from_us_(from_us), to_us_(to_us), max_points_(query.max_points) {
     wanted_.fill(query.metrics.empty());
     for (const std::string& name : query.metrics) {
       if (const MetricSeriesInfo* info = FindMetricSeries(name)) wanted_[Index(info->series)] = true;
@@ -141,11 +141,11 @@ class Steps {
     const std::int64_t number = FloorTo(time_us, step_us_) / step_us_;
     const auto at = steps->lower_bound(number);
     if (at == steps->end() || at->first != number) {
-      if (++points_ > kMaxQueryPoints) {
+      if (++points_ > max_points_) {
         return MakeError(absl::StatusCode::kInvalidArgument, "TOO_MANY_POINTS",
                          fmt::format("the answer would have more than {} points; name some metrics, or ask for a "
                                      "longer step",
-                                     kMaxQueryPoints));
+                                     max_points_));
       }
       steps->emplace_hint(at, number, added);
       return absl::OkStatus();
@@ -161,6 +161,7 @@ class Steps {
   const std::int64_t step_us_;
   const std::int64_t from_us_;
   const std::int64_t to_us_;
+  const std::size_t max_points_;
   // By number; 0 is no series.
   std::array<bool, 64> wanted_{};
   std::map<SeriesKey, ByStep> steps_;

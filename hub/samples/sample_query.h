@@ -3,7 +3,6 @@
 #ifndef MUSTER_HUB_SAMPLES_SAMPLE_QUERY_H_
 #define MUSTER_HUB_SAMPLES_SAMPLE_QUERY_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,8 +18,6 @@ inline constexpr absl::Duration kRawResolution = absl::Seconds(30);
 inline constexpr absl::Duration kRollupResolution = absl::Minutes(5);
 // Of one series, as Prometheus bounds a range query: a week by the minute are 10,080.
 inline constexpr std::int64_t kMaxSeriesPoints = 11'000;
-// Of all series: with 100 bytes each in memory 50 MB.
-inline constexpr std::size_t kMaxQueryPoints = 500'000;
 
 absl::StatusOr<SampleAnswer> QuerySamples(Store& hub, Store& metrics, const SampleQuery& query);
 absl::StatusOr<std::optional<StoredSample>> ReadNewestSample(Store& hub, Store& metrics, const std::string& target_id);

@@ -136,6 +136,55 @@ TEST_F(SampleQueryTest, AnswersAreBounded) {
   EXPECT_EQ(ReasonOf(samples_->Query(Question(0, 30 * (kMaxSeriesPoints + 2), 30)).status()), "TOO_MANY_POINTS");
 }
 
+TEST_F(SampleQueryTest, TheBoundIsThatOfAllSeriesTogether) {
+  EXPECT_EQ(Question(0, 60, 30).max_points, 500'000U);
+  EXPECT_TRUE(hub_->writer()
+                  .Run([](sqlite::Database& database) -> absl::Status {
+                    agent::v1::HostSample sample;
+                    sample.set_load1(1);
+                    sample.set_load5(5);
+                    for (int i = 1; i <= 60; ++i) {
+                      RETURN_IF_ERROR(StoreSample(
+                          database, {.target_id = "tgt_1", .at = At(30 * i), .epoch = "e1", .sequence = i}, sample));
+                    }
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  const auto ask = [&](std::int64_t step, std::size_t max_points, std::vector<std::string> metrics) {
+    SampleQuery query = Question(0, 3600, step);
+    query.max_points = max_points;
+    query.metrics = std::move(metrics);
+    return samples_->Query(query).status();
+  };
+  // As rows that wait, then as chunks and their rollups: samples 1 to 60 lie in 7 pieces of 5 minutes.
+  for (const char* where : {"hub.db", "metrics.db"}) {
+    SCOPED_TRACE(where);
+    EXPECT_TRUE(ask(30, 120, {}).ok());
+    EXPECT_EQ(ReasonOf(ask(30, 119, {})), "TOO_MANY_POINTS");
+    EXPECT_THAT(MessageOf(ask(30, 119, {})), HasSubstr("the answer would have more than 119 points; name some metrics, "
+                                                       "or ask for a longer step"));
+    EXPECT_TRUE(ask(30, 60, {"load1"}).ok()) << "what was not asked for does not count";
+    EXPECT_TRUE(ask(300, 14, {}).ok());
+    EXPECT_EQ(ReasonOf(ask(300, 13, {})), "TOO_MANY_POINTS");
+    Pass(10'000);
+  }
+}
+
+TEST_F(SampleQueryTest, NothingIsReadBehindTheBound) {
+  Wait(1, 60);
+  Pass(1900);
+  Wait(61, 70);
+  // Whoever reads on after what waits meets this.
+  EXPECT_TRUE(samples_->store()
+                  .writer()
+                  .Run([](sqlite::Database& database) { return database.Execute("DROP TABLE raw_chunks"); })
+                  .ok());
+  SampleQuery query = Question(0, 3600, 30);
+  EXPECT_EQ(ReasonOf(samples_->Query(query).status()), "DATABASE_ERROR");
+  query.max_points = 9;
+  EXPECT_EQ(ReasonOf(samples_->Query(query).status()), "TOO_MANY_POINTS");
+}
+
 TEST_F(SampleQueryTest, ADamagedChunkIsMissingAndTheRestIsTold) {
   Wait(1, 60);
   Pass(10'000);

@@ -3,6 +3,7 @@
 #ifndef MUSTER_HUB_SAMPLES_SAMPLE_READER_H_
 #define MUSTER_HUB_SAMPLES_SAMPLE_READER_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,10 @@
 #include "muster/agent/v1/agent.pb.h"
 
 namespace muster::hub {
+
+// Of all series of an answer: in memory 100 bytes each, 50 MB; in JSON some 60 bytes each, 30 MB, are half of what the
+// command line takes.
+inline constexpr std::size_t kMaxAnswerPoints = 500'000;
 
 enum class SampleAggregation { kAverage, kMinimum, kMaximum };
 
@@ -25,6 +30,8 @@ struct SampleQuery {
   // Already checked by the caller: at least 30 s.
   absl::Duration step;
   SampleAggregation aggregation = SampleAggregation::kAverage;
+  // Of all series together. Reading ends where the answer would have more.
+  std::size_t max_points = kMaxAnswerPoints;
 };
 
 struct SamplePoint {
@@ -58,7 +65,7 @@ struct StoredSample {
 class SampleReader {
  public:
   virtual ~SampleReader() = default;
-  // INVALID_ARGUMENT "UNKNOWN_METRIC" names the word and the ones there are.
+  // INVALID_ARGUMENT "UNKNOWN_METRIC" names the word and the ones there are, "TOO_MANY_POINTS" what to ask for instead.
   virtual absl::StatusOr<SampleAnswer> Query(const SampleQuery& query) = 0;
   virtual absl::StatusOr<std::optional<StoredSample>> Newest(const std::string& target_id) = 0;
 };

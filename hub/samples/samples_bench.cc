@@ -4,12 +4,17 @@
 //
 //   build/release/bin/hub_samples_bench [TARGETS [HOURS]]
 //
+// Then, how long a commit of one status in hub.db takes, one each 10 ms or so: beside nothing, and while the merger
+// moves 100,000 samples from hub.db to metrics.db (docs/adr/0007-metric-store.md). The machine's disk decides, so that
+// is told and not judged.
+//
 // CPU is that of the whole process without making the samples. Fails when a stored value takes more than 8 bytes (all
 // of metrics.db by what was measured, and by what is kept), or a day of one target takes more than 300 ms to be asked
 // for.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -17,9 +22,11 @@
 #include <ctime>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "common/status.h"
 #include "common/testing/must.h"
 #include "common/testing/temp_dir.h"
@@ -27,6 +34,7 @@
 #include "hub/samples/sample_mover.h"
 #include "hub/samples/sample_store.h"
 #include "hub/store/agent_runs.h"
+#include "hub/store/host_sample.h"
 #include "hub/store/journal_writes.h"
 #include "hub/store/writes.h"
 
@@ -137,6 +145,16 @@ struct Result {
 
 absl::Time At(std::int64_t sample) { return absl::FromUnixSeconds(kBegin + 30 * sample); }
 
+StoredTarget NewTarget(const std::string& id, const std::string& name) {
+  StoredTarget target;
+  target.id = id;
+  target.name = name;
+  target.type = types::v1::TARGET_TYPE_DOCKER;
+  target.created = At(-1);
+  target.open = {.state = types::v1::TARGET_STATE_NOT_CONNECTED, .from = At(-1), .to = {}, .reason = "created"};
+  return target;
+}
+
 class Bench {
  public:
   Bench(int targets, int hours)
@@ -150,12 +168,7 @@ class Bench {
     for (int i = 0; i < targets; ++i) {
       hosts_.emplace_back(kSeed * 1'000'003 + static_cast<std::uint64_t>(i));
       ids_.push_back(fmt::format("tgt_{:05}", i));
-      StoredTarget target;
-      target.id = ids_.back();
-      target.name = fmt::format("host-{}", i);
-      target.type = types::v1::TARGET_TYPE_DOCKER;
-      target.created = At(-1);
-      target.open = {.state = types::v1::TARGET_STATE_NOT_CONNECTED, .from = At(-1), .to = {}, .reason = "created"};
+      const StoredTarget target = NewTarget(ids_.back(), fmt::format("host-{}", i));
       Check(hub_->writer().Run([&](sqlite::Database& database) -> absl::Status {
         RETURN_IF_ERROR(InsertTarget(database, target));
         return EnsureAgentRuns(database, target.id, {"e1"}, At(-1)).status();
@@ -296,6 +309,117 @@ class Bench {
   double plain_cpu_seconds_ = 0;
 };
 
+// Commits of one status each in a hub.db with samples that wait, alone and while these are moved.
+class StatusCommits {
+ public:
+  StatusCommits()
+      : hub_(Must(Store::Open(dir_.path() + "/hub.db"))),
+        store_(Must(SampleStore::Open(dir_.path() + "/metrics.db", hub_.get()))) {
+    Check(hub_->writer().Run([](sqlite::Database& database) -> absl::Status {
+      RETURN_IF_ERROR(InsertTarget(database, NewTarget("tgt_status", "status")));
+      return EnsureAgentRuns(database, "tgt_status", {"e1"}, At(-1)).status();
+    }));
+    for (int target = 0; target < kWaitingTargets; ++target) AddWaiting(target);
+  }
+
+  void Run() {
+    std::vector<double> alone;
+    std::vector<double> beside;
+    double move_seconds = 0;
+    SampleMover mover(store_.get());
+    CommitFor(kTurn, nullptr);
+    // In turns, so that what else the machine does meanwhile weighs on both.
+    for (std::atomic<bool> has_moved_all = false; !has_moved_all;) {
+      CommitFor(kTurn, &alone);
+      std::atomic<bool> is_moving = true;
+      const Instant begun = Clock::System()->Monotonic();
+      std::thread merger([&] {
+        has_moved_all = true;
+        Check(mover.Pass(At(kWaitingEach + 100), [&] {
+          has_moved_all = Clock::System()->Monotonic() - begun < kTurn;
+          return has_moved_all.load();
+        }));
+        is_moving = false;
+      });
+      while (is_moving) beside.push_back(CommitMs());
+      merger.join();
+      move_seconds += absl::ToDoubleSeconds(Clock::System()->Monotonic() - begun);
+    }
+    std::printf("a status alone  %6.2f ms median, %.2f ms p99, %.2f ms at most (%zu commits)\n", Quantile(alone, 0.5),
+                Quantile(alone, 0.99), Quantile(alone, 1), alone.size());
+    std::printf("  during a move %6.2f ms median, %.2f ms p99, %.2f ms at most (%zu commits)\n", Quantile(beside, 0.5),
+                Quantile(beside, 0.99), Quantile(beside, 1), beside.size());
+    std::printf("  ratio         %6.2f median, %.2f p99; %d samples were moved in %.1f s\n",
+                Quantile(beside, 0.5) / Quantile(alone, 0.5), Quantile(beside, 0.99) / Quantile(alone, 0.99),
+                kWaitingTargets * kWaitingEach, move_seconds);
+  }
+
+ private:
+  static constexpr double kMaxPauseMs = 20;
+  static constexpr absl::Duration kTurn = absl::Seconds(1);
+  static constexpr int kWaitingTargets = 200;
+  static constexpr int kWaitingEach = 500;
+
+  void AddWaiting(int target) {
+    const std::string id = fmt::format("tgt_{:05}", target);
+    MadeUpHost host(kSeed * 1'000'003 + static_cast<std::uint64_t>(target));
+    Check(hub_->writer().Run([&](sqlite::Database& database) -> absl::Status {
+      RETURN_IF_ERROR(InsertTarget(database, NewTarget(id, fmt::format("host-{}", target))));
+      for (int i = 0; i < kWaitingEach; ++i) {
+        RETURN_IF_ERROR(
+            StoreSample(database, {.target_id = id, .at = At(i), .epoch = "e1", .sequence = i + 1}, host.Next()));
+      }
+      return absl::OkStatus();
+    }));
+  }
+
+  // Of one status that an agent's journal brought: healthy and error in turn. Some time after the one before: statuses
+  // come now and then, and an idle writer checkpoints, which the next commit would wait for.
+  double CommitMs() {
+    absl::SleepFor(absl::Milliseconds(std::uniform_real_distribution<double>(0, kMaxPauseMs)(random_)));
+    ++statuses_;
+    agent::v1::RecordBatch batch;
+    batch.set_epoch("e1");
+    batch.set_lane(agent::v1::LANE_EVENTS);
+    batch.set_first_sequence(statuses_);
+    agent::v1::Record* const record = batch.add_records();
+    const absl::Time at = At(0) + absl::Milliseconds(statuses_);
+    *record->mutable_observed_at() = ToProto(at);
+    agent::v1::DeploymentState* const state = record->mutable_transition()->mutable_deployment();
+    state->set_key("compose/shop");
+    state->set_name("shop");
+    state->set_kind(types::v1::DEPLOYMENT_KIND_COMPOSE_PROJECT);
+    state->set_status(statuses_ % 2 == 0 ? types::v1::DEPLOYMENT_STATUS_HEALTHY : types::v1::DEPLOYMENT_STATUS_ERROR);
+    state->set_message("web exited with 1; restarting (4 restarts)");
+    *state->mutable_change_time() = ToProto(at);
+    const Instant begun = Clock::System()->Monotonic();
+    Check(hub_->writer().Run([&](sqlite::Database& database) -> absl::Status {
+      const BatchOrigin origin{.target_id = "tgt_status", .run = At(-1), .arrived = at, .skew = {}};
+      ASSIGN_OR_RETURN(const BatchOutcome outcome, ApplyBatch(database, origin, batch));
+      return outcome.applied == 1 ? absl::OkStatus() : absl::InternalError("the status was not applied");
+    }));
+    return absl::ToDoubleMilliseconds(Clock::System()->Monotonic() - begun);
+  }
+  void CommitFor(absl::Duration time, std::vector<double>* took) {
+    const Instant begun = Clock::System()->Monotonic();
+    while (Clock::System()->Monotonic() - begun < time) {
+      const double ms = CommitMs();
+      if (took != nullptr) took->push_back(ms);
+    }
+  }
+
+  static double Quantile(std::vector<double> values, double share) {
+    std::sort(values.begin(), values.end());
+    return values.at(static_cast<std::size_t>(share * static_cast<double>(values.size() - 1)));
+  }
+
+  const TempDir dir_;
+  const std::unique_ptr<Store> hub_;
+  const std::unique_ptr<SampleStore> store_;
+  std::mt19937_64 random_{kSeed};
+  std::int64_t statuses_ = 0;
+};
+
 }  // namespace
 }  // namespace muster::hub
 
@@ -310,5 +434,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: hub_samples_bench [TARGETS [HOURS]]\n");
     return 2;
   }
-  return muster::hub::Bench(numbers[0], numbers[1]).Run();
+  const int failed = muster::hub::Bench(numbers[0], numbers[1]).Run();
+  muster::hub::StatusCommits().Run();
+  return failed;
 }

@@ -140,10 +140,10 @@ class Hub:
             raise ApiError(status, answer)
         return answer
 
-    def metrics(self, token=METRICS_TOKEN):
+    def metrics(self, token=METRICS_TOKEN, query=""):
         connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=10)
         try:
-            connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"} if token else {})
+            connection.request("GET", f"/metrics{query}", headers={"Authorization": f"Bearer {token}"} if token else {})
             response = connection.getresponse()
             return response.status, response.read().decode()
         finally:
