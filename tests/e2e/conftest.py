@@ -18,6 +18,7 @@ from harness.docker_engine import DockerEngine, EventLog  # noqa: E402
 from harness.docker_proxy import RecordingDockerProxy  # noqa: E402
 from harness.host_box import HostBox, add_hub_address, remove_hub_address  # noqa: E402
 from harness.hub import Hub  # noqa: E402
+from harness.kubernetes import new_cluster  # noqa: E402
 from harness.scribe import Scribe  # noqa: E402
 
 STRICT = base.AS_ROOT or os.environ.get("CI") == "true"
@@ -103,6 +104,16 @@ def docker_host(hub, proxy, folder):
     hub.wait_connected("dock")
     yield agent
     agent.stop()
+
+
+@pytest.fixture(scope="module")
+def kubernetes(folder):
+    """A cluster: the double, or a real one where MUSTER_TEST_KUBECONFIG names it. Nobody may ask more than the agent's
+    role allows."""
+    cluster = new_cluster(folder / "k")
+    yield cluster
+    cluster.stop()
+    assert list(cluster.violations) == []
 
 
 @pytest.fixture

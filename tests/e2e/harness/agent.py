@@ -8,7 +8,7 @@ from .base import BIN, Process, run
 
 class Agent:
     def __init__(self, directory, hub, target, name="agent", runtime="docker", docker_socket=None, prefix=(),
-                 hub_address=None, start=True, extra=()):
+                 hub_address=None, start=True, extra=(), env=None):
         """target: the answer of `target create`."""
         self.dir = directory / name
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -22,6 +22,7 @@ class Agent:
         self.prefix = list(prefix)
         self.hub_address = hub_address or hub.grpc
         self.extra = list(extra)
+        self.env = env or {}
         self.process = None
         self.starts = 0
         if start:
@@ -42,7 +43,7 @@ class Agent:
 
     def start(self):
         self.starts += 1
-        self.process = Process(self.name, self.argv(), self.dir / f"agent-{self.starts}.log", dict(os.environ))
+        self.process = Process(self.name, self.argv(), self.dir / f"agent-{self.starts}.log", os.environ | self.env)
         return self
 
     def log(self):
