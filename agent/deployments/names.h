@@ -7,11 +7,21 @@
 #include <string>
 #include <string_view>
 
+#include "muster/types/v1/types.pb.h"
+
 namespace muster::agent {
 
 // A name that is part of a key: with its prefix it stays below kMaxNameBytes. Longer ones are cut and end in "~" and a
 // hash of the whole.
 inline constexpr std::size_t kMaxIdentityBytes = 240;
+
+// What a deployment is known by.
+struct DeploymentIdentity {
+  // At most kMaxNameBytes each, valid UTF-8.
+  std::string key;
+  std::string name;
+  types::v1::DeploymentKind kind = types::v1::DEPLOYMENT_KIND_UNSPECIFIED;
+};
 
 // What a deployment calls itself; each at most kMaxNameBytes of valid UTF-8.
 struct ApplicationName {

@@ -9,15 +9,8 @@
 
 #include "agent/deployments/names.h"
 #include "agent/docker/engine_types.h"
-#include "muster/types/v1/types.pb.h"
 
 namespace muster::agent {
-
-struct DeploymentIdentity {
-  std::string key;
-  std::string name;
-  types::v1::DeploymentKind kind = types::v1::DEPLOYMENT_KIND_UNSPECIFIED;
-};
 
 DeploymentIdentity IdentityOf(const Container& container);
 
