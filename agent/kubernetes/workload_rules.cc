@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <utility>
-
-#include "common/time_format.h"
 
 namespace muster::agent {
 namespace {
@@ -21,6 +20,11 @@ Complaint Complain(const PodOfWorkload& pod) {
   return {.name = judgement.container.empty() ? pod.name : fmt::format("{}/{}", pod.name, judgement.container),
           .reason = judgement.reason,
           .output = judgement.output};
+}
+
+std::string MinutesOf(absl::Duration duration) {
+  const std::int64_t seconds = absl::ToInt64Seconds(duration);
+  return seconds % 60 == 0 ? fmt::format("{} min", seconds / 60) : fmt::format("{} s", seconds);
 }
 
 bool Is(const PodOfWorkload& pod, PodClass pod_class) { return pod.judgement.pod_class == pod_class; }
@@ -118,7 +122,7 @@ WorkloadJudgement Waiting(WorkloadJudgement judgement, std::string_view name, st
   if (!what.empty()) {
     judgement.complaints.insert(judgement.complaints.begin(),
                                 {.name = std::string(name),
-                                 .reason = fmt::format("has had {} for {}", what, FormatAge(deadline)),
+                                 .reason = fmt::format("has had {} for {}", what, MinutesOf(deadline)),
                                  .output = ""});
   }
   judgement.since = begin + deadline;
@@ -153,7 +157,7 @@ std::optional<WorkloadJudgement> ControllerError(const WorkloadView& view, const
     WorkloadJudgement judgement =
         Because(WorkloadClass::kError, workload,
                 fmt::format("exceeded its progress deadline of {}",
-                            FormatAge(absl::Seconds(workload.progress_deadline_seconds))),
+                            MinutesOf(absl::Seconds(workload.progress_deadline_seconds))),
                 late.empty() ? (OwnWarning(view).empty() ? progress->message : OwnWarning(view)) : "", progress->since);
     AddComplaints(late, judgement.complaints);
     return judgement;

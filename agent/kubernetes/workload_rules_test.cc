@@ -88,7 +88,7 @@ TEST_F(JudgeWorkloadTest, BehindTheDeadlineItIsAnError) {
   EXPECT_TRUE(Judge().is_waiting);
   view_.last_progress = kTestNow - absl::Minutes(5);
   EXPECT_EQ(Verdict().status, DEPLOYMENT_STATUS_ERROR);
-  EXPECT_EQ(Message(), "web has had 2 of 3 pods ready for 5m; web-0/web is not ready: statuscode: 503");
+  EXPECT_EQ(Message(), "web has had 2 of 3 pods ready for 5 min; web-0/web is not ready: statuscode: 503");
   EXPECT_EQ(Verdict().since, kTestNow);
   for (const KubeKind kind : {KubeKind::kStatefulSet, KubeKind::kDaemonSet}) {
     workload().kind = kind;
@@ -105,10 +105,10 @@ TEST_F(JudgeWorkloadTest, WhatTheControllerSays) {
   SetCondition(workload().conditions, "Progressing", "False", kTestNow - absl::Minutes(1), "ProgressDeadlineExceeded",
                "ReplicaSet \"web-2\" has timed out progressing.");
   EXPECT_EQ(Verdict().status, DEPLOYMENT_STATUS_ERROR);
-  EXPECT_EQ(Message(), "web exceeded its progress deadline of 10m: ReplicaSet \"web-2\" has timed out progressing.");
+  EXPECT_EQ(Message(), "web exceeded its progress deadline of 10 min: ReplicaSet \"web-2\" has timed out progressing.");
   EXPECT_EQ(Verdict().since, kTestNow - absl::Minutes(1));
   view_.pods.push_back(Pod("web-new", PodClass::kProgressing, "is not ready"));
-  EXPECT_EQ(Message(), "web exceeded its progress deadline of 10m; web-new/web is not ready");
+  EXPECT_EQ(Message(), "web exceeded its progress deadline of 10 min; web-new/web is not ready");
   // No quota for a single pod.
   Make(KubeKind::kDeployment);
   view_.pods.clear();
@@ -131,7 +131,7 @@ TEST_F(JudgeWorkloadTest, WhatOnlyAWarningTells) {
   view_.warnings.push_back({.reason = "FailedCreate", .message = "exceeded quota", .last_seen = kTestNow});
   EXPECT_EQ(Message(), "web has 0 of 3 pods ready: exceeded quota");
   view_.last_progress = kTestNow - absl::Hours(1);
-  EXPECT_EQ(Message(), "web has had 0 of 3 pods ready for 10m: exceeded quota");
+  EXPECT_EQ(Message(), "web has had 0 of 3 pods ready for 10 min: exceeded quota");
 }
 
 TEST_F(JudgeWorkloadTest, ChangeThatNobodyHasSeenYet) {
@@ -214,7 +214,7 @@ TEST_F(JudgeWorkloadTest, Jobs) {
   view_.pods[0] = Pod("web-0", PodClass::kProgressing, "waits (ContainerCreating)");
   EXPECT_EQ(Message(), "web-0/web waits (ContainerCreating)");
   view_.last_progress = kTestNow - absl::Minutes(10);
-  EXPECT_EQ(Message(), "web has had 0 of 1 pods ready for 10m; web-0/web waits (ContainerCreating)");
+  EXPECT_EQ(Message(), "web has had 0 of 1 pods ready for 10 min; web-0/web waits (ContainerCreating)");
   // It failed once, and the controller waits before it tries again.
   view_.last_progress = kTestNow;
   view_.pods[0] = Pod("web-0", PodClass::kError, "exited with code 1");
