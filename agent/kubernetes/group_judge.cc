@@ -285,8 +285,15 @@ WorkloadView GroupJudge::ViewOf(Node& root, const Moment& now) {
 
 PodOfWorkload GroupJudge::PodOf(Node& node, const Moment& now) {
   EnsureJudged(node, now);
+  PodJudgement judgement;
+  if (node.judgement != nullptr) {
+    judgement = *node.judgement;
+  } else {
+    judgement.pod_class = node.pod_class;
+    judgement.since = node.judged_since;
+  }
   return {.name = node.name,
-          .judgement = *node.judgement,
+          .judgement = std::move(judgement),
           .is_over = node.is_over,
           .is_deleted = node.is_deleted,
           .is_unwanted = IsUnwanted(node),
@@ -294,11 +301,16 @@ PodOfWorkload GroupJudge::PodOf(Node& node, const Moment& now) {
 }
 
 void GroupJudge::EnsureJudged(Node& node, const Moment& now) {
-  if (node.judgement != nullptr && now.wall < node.judgement->next_change) return;
+  if (node.is_judged && (node.judgement == nullptr || now.wall < node.judgement->next_change)) return;
   const KubePod pod = tree_->Pod(node);
   PodPast past = PastOf(node.record.get(), now);
   past.is_node_lost = lost_nodes_->contains(pod.node);
-  node.judgement = std::make_unique<PodJudgement>(JudgePod(pod, past, events_->About(*node.uid), now.wall));
+  PodJudgement judgement = JudgePod(pod, past, events_->About(*node.uid), now.wall);
+  node.is_judged = true;
+  node.pod_class = judgement.pod_class;
+  node.judged_since = judgement.since;
+  const bool is_plain = judgement.reason.empty() && judgement.next_change == absl::InfiniteFuture();
+  node.judgement = is_plain ? nullptr : std::make_unique<PodJudgement>(std::move(judgement));
 }
 
 std::string GroupJudge::TemplateHash(const Node& root, const WorkloadView& view, const Node* newest_pod) const {
@@ -325,7 +337,8 @@ std::string GroupJudge::TemplateHash(const Node& root, const WorkloadView& view,
 void GroupJudge::FillResources(const std::vector<std::pair<std::string, Node*>>& pods, int max_resources,
                                KubeGroup& group) const {
   v1::DeploymentState& state = group.state;
-  state.clear_resources();
+  // Cleared ones would be kept for later use.
+  google::protobuf::RepeatedPtrField<types::v1::Resource>().Swap(state.mutable_resources());
   std::size_t bytes = state.ByteSizeLong() + kFieldOverheadBytes;
   group.sizes.fill(bytes);
   int count = 0;

@@ -246,6 +246,7 @@ void ObjectTree::MarkGroup(KubeNodeOfTree& node) {
 }
 
 void ObjectTree::Mark(KubeNodeOfTree& node) {
+  node.is_judged = false;
   node.judgement.reset();
   MarkGroup(node);
 }

@@ -62,7 +62,11 @@ struct KubeNodeOfTree {
 
   // Of a pod.
   std::unique_ptr<PodRecord> record;
-  // Null: to be judged.
+  // False: to be judged.
+  bool is_judged = false;
+  PodClass pod_class = PodClass::kRunning;
+  absl::Time judged_since = absl::InfinitePast();
+  // Null for most: there is nothing to say, and it does not change by itself.
   std::unique_ptr<PodJudgement> judgement;
   bool is_deleted = false;
   bool is_over = false;
