@@ -17,11 +17,6 @@ namespace {
 constexpr std::size_t kRevisionDigits = 12;
 // More parts than that are kept only while their containers exist.
 constexpr std::size_t kMaxPartsWithGrace = 1000;
-// When a picture is too large, resources go first, in these steps.
-constexpr int kResourceSteps[] = {50, 10, 0};
-// Of tag and length around a deployment in the frame.
-constexpr std::size_t kFieldOverheadBytes = 8;
-
 bool IsUp(ContainerState state) { return state == ContainerState::kRunning || state == ContainerState::kPaused; }
 
 const char* StateName(ContainerState state) {
@@ -83,27 +78,6 @@ bool IsDone(const Container& container, std::optional<int> died_with) {
 
 bool StandsAlone(const Container& container) {
   return IdentityOf(container).kind == types::v1::DEPLOYMENT_KIND_CONTAINER;
-}
-
-void CutResources(int limit, v1::DeploymentState& state) {
-  if (state.resources_size() > limit) state.mutable_resources()->DeleteSubrange(limit, state.resources_size() - limit);
-}
-
-std::size_t SizeOf(const std::vector<v1::DeploymentState>& deployments) {
-  std::size_t size = 0;
-  for (const v1::DeploymentState& state : deployments) size += state.ByteSizeLong() + kFieldOverheadBytes;
-  return size;
-}
-
-void KeepWithinPictureSize(std::vector<v1::DeploymentState>& deployments, int& omitted) {
-  for (const int limit : kResourceSteps) {
-    if (SizeOf(deployments) <= kMaxPictureBytes) return;
-    for (v1::DeploymentState& state : deployments) CutResources(limit, state);
-  }
-  while (SizeOf(deployments) > kMaxPictureBytes) {
-    deployments.pop_back();
-    ++omitted;
-  }
 }
 
 }  // namespace
@@ -211,7 +185,7 @@ Present DeploymentBook::Look(Moment now) {
       memory.state.clear_resources();
       memory.state.set_gone(true);
       DeploymentVerdict gone = JudgeDeployment({});
-      SetStatus(gone.status, std::move(gone.message), now.wall, false, now, memory);
+      memory.status.Set(gone.status, std::move(gone.message), now.wall, false, now.wall, memory.state);
       ++it;
     }
   }
@@ -226,7 +200,7 @@ Present DeploymentBook::Look(Moment now) {
       present.deployments.push_back(memory.state);
     }
   }
-  KeepWithinPictureSize(present.deployments, present.omitted);
+  KeepWithinPictureSize(present);
   return present;
 }
 
@@ -284,23 +258,7 @@ void DeploymentBook::Judge(const Members& members, Moment now, Memory& memory) c
   state.set_application_version(name.version);
   UpdateRevision(members, now, memory);
   DeploymentVerdict verdict = JudgeDeployment(judgements);
-  SetStatus(verdict.status, std::move(verdict.message), verdict.since, by_window, now, memory);
-}
-
-void DeploymentBook::SetStatus(types::v1::DeploymentStatus status, std::string message, absl::Time since,
-                               bool by_window, Moment now, Memory& memory) const {
-  v1::DeploymentState& state = memory.state;
-  const bool is_first = state.status() == types::v1::DEPLOYMENT_STATUS_UNSPECIFIED;
-  if (state.status() != status) {
-    const bool is_unknown = since == absl::InfinitePast() || since > now.wall;
-    // A window that ended ends now. A time before the last change cannot be that of this one.
-    const bool is_of_another_change = !is_first && (memory.by_window || since < memory.status_time);
-    memory.status_time = is_unknown || is_of_another_change ? now.wall : since;
-    *state.mutable_status_time() = ToProto(memory.status_time);
-  }
-  memory.by_window = by_window && status == types::v1::DEPLOYMENT_STATUS_ERROR;
-  state.set_status(status);
-  state.set_message(std::move(message));
+  memory.status.Set(verdict.status, std::move(verdict.message), verdict.since, by_window, now.wall, state);
 }
 
 void DeploymentBook::UpdateRevision(const Members& members, Moment now, Memory& memory) const {
@@ -335,8 +293,7 @@ void DeploymentBook::UpdateRevision(const Members& members, Moment now, Memory& 
 }
 
 void DeploymentBook::ForgetOldestGone(std::size_t living) {
-  const std::size_t limit =
-      std::min(kMaxGoneDeployments, kMaxDeploymentsPerTarget - std::min(kMaxDeploymentsPerTarget, living));
+  const std::size_t limit = GoneDeploymentsBeside(living);
   std::vector<std::pair<Instant, std::string>> gone;
   for (const auto& [key, memory] : deployments_) {
     if (memory.gone_since.has_value()) gone.emplace_back(*memory.gone_since, key);

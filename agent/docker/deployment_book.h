@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/deployments/picture.h"
+#include "agent/deployments/status_keeper.h"
 #include "agent/docker/engine_types.h"
 #include "agent/docker/restart_history.h"
 #include "agent/logs/log_sources.h"
@@ -19,11 +21,6 @@
 
 namespace muster::agent {
 
-// Remembered although all their containers are gone, some 1 KiB each; fewer where they would crowd out living ones.
-inline constexpr std::size_t kMaxGoneDeployments = 200;
-inline constexpr int kMaxResourcesPerDeployment = 200;
-// Below the 1 MiB of a frame, with room for the rest of a heartbeat.
-inline constexpr std::size_t kMaxPictureBytes = 900 * 1024;
 // How long a service that is away keeps its part of the revision.
 inline constexpr absl::Duration kRevisionGrace = absl::Seconds(60);
 
@@ -61,9 +58,7 @@ class DeploymentBook {
   };
   struct Memory {
     v1::DeploymentState state;
-    absl::Time status_time;
-    // The status is an error that ends by itself with time.
-    bool by_window = false;
+    StatusKeeper status;
     std::map<std::string, Part> parts;
     std::optional<Instant> gone_since;
   };
@@ -72,8 +67,6 @@ class DeploymentBook {
   std::map<std::string, Members> Group(Moment now) const;
   bool IsLeftOut(const Container& container, const std::string& key, Moment now) const;
   void Judge(const Members& members, Moment now, Memory& memory) const;
-  void SetStatus(types::v1::DeploymentStatus status, std::string message, absl::Time since, bool by_window, Moment now,
-                 Memory& memory) const;
   void UpdateRevision(const Members& members, Moment now, Memory& memory) const;
   void ForgetOldestGone(std::size_t living);
 

@@ -10,8 +10,6 @@
 namespace muster::agent {
 namespace {
 
-constexpr std::size_t kShortDigestDigits = 12;
-
 const Container* FirstWith(const std::vector<const Container*>& containers, std::string ContainerLabels::*label) {
   const auto it = std::find_if(containers.begin(), containers.end(),
                                [=](const Container* c) { return !(c->labels.*label).empty(); });
@@ -48,21 +46,6 @@ std::string_view SwarmSlotOf(const Container& container) {
   const std::string_view task = container.labels.swarm_task;
   const std::size_t dot = task.rfind('.');
   return dot == std::string_view::npos ? "" : task.substr(0, dot);
-}
-
-std::string ImageTag(std::string_view image) {
-  const std::size_t at = image.find('@');
-  const std::string_view name = image.substr(0, at);
-  const std::size_t slash = name.rfind('/');
-  const std::size_t colon = name.find(':', slash == std::string_view::npos ? 0 : slash);
-  if (name != "sha256" && !name.starts_with("sha256:") && colon != std::string_view::npos) {
-    return CleanUtf8(name.substr(colon + 1), kMaxNameBytes);
-  }
-  const std::size_t digest = image.find("sha256:");
-  if (digest != std::string_view::npos) {
-    return CleanUtf8(image.substr(digest + std::string_view("sha256:").size(), kShortDigestDigits), kMaxNameBytes);
-  }
-  return image.empty() ? "" : "latest";
 }
 
 ApplicationName ApplicationOf(const std::vector<const Container*>& spokesmen, std::string_view deployment_name) {

@@ -7,16 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/deployments/names.h"
 #include "agent/docker/engine_types.h"
-#include "muster/types/v1/types.pb.h"
 
 namespace muster::agent {
-
-struct DeploymentIdentity {
-  std::string key;
-  std::string name;
-  types::v1::DeploymentKind kind = types::v1::DEPLOYMENT_KIND_UNSPECIFIED;
-};
 
 DeploymentIdentity IdentityOf(const Container& container);
 
@@ -26,16 +20,8 @@ std::string ServiceOf(const Container& container);
 // The Swarm task slot a container fills, "web.1"; empty for others.
 std::string_view SwarmSlotOf(const Container& container);
 
-struct ApplicationName {
-  std::string application;
-  std::string version;
-};
-
 // `spokesmen`: one container per service, in the order of services; not empty.
 ApplicationName ApplicationOf(const std::vector<const Container*>& spokesmen, std::string_view deployment_name);
-
-// "1.25" of "registry:5000/nginx:1.25"; "latest" without a tag; 12 digits of the digest when there is only that.
-std::string ImageTag(std::string_view image);
 
 }  // namespace muster::agent
 

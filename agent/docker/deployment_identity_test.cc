@@ -21,18 +21,6 @@ TEST(IdentityOf, GroupsByProjectThenStackThenService) {
   EXPECT_EQ(IdentityOf(c).kind, types::v1::DEPLOYMENT_KIND_COMPOSE_PROJECT);
 }
 
-TEST(ImageTag, TellsTheVersionFromTheImage) {
-  EXPECT_EQ(ImageTag("nginx:1.25"), "1.25");
-  EXPECT_EQ(ImageTag("registry:5000/team/nginx:1.25"), "1.25");
-  EXPECT_EQ(ImageTag("registry:5000/team/nginx"), "latest");
-  EXPECT_EQ(ImageTag("nginx"), "latest");
-  EXPECT_EQ(ImageTag("nginx:1.25@sha256:0123456789abcdef0123"), "1.25");
-  EXPECT_EQ(ImageTag("nginx@sha256:0123456789abcdef0123"), "0123456789ab");
-  EXPECT_EQ(ImageTag("sha256:0123456789abcdef0123"), "0123456789ab");
-  EXPECT_EQ(ImageTag(""), "");
-  EXPECT_EQ(ImageTag(":"), "");
-}
-
 class ApplicationOfTest : public testing::Test {
  protected:
   ApplicationOfTest() {

@@ -14,9 +14,6 @@ namespace muster::agent {
 
 // 20 times what one host runs; 5,000 containers of some 2 KiB are 10 MiB of memory.
 inline constexpr std::size_t kMaxContainers = 5000;
-// A name that is part of a key: with its prefix it stays below kMaxNameBytes. Longer ones are cut and end in "~" and a
-// hash of the whole.
-inline constexpr std::size_t kMaxIdentityBytes = 240;
 // The answers of the engine nest 7 deep.
 inline constexpr int kMaxJsonDepth = 40;
 

@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "agent/deployments/names.h"
 #include "agent/present.h"
 #include "common/status.h"
 #include "common/text.h"

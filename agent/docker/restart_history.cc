@@ -25,7 +25,7 @@ void RestartHistory::OnEvent(const EngineEvent& event, Moment now) {
       started_ = true;
       break;
     case EventAction::kOom:
-      oom_ = Restart{.when = now.monotonic, .wall = std::min(event.time, now.wall)};
+      oom_ = OomKill{.when = now.monotonic, .wall = std::min(event.time, now.wall)};
       break;
     default:
       break;
@@ -40,7 +40,7 @@ void RestartHistory::OnInspect(const Container& container, Moment now) {
   } else {
     // The engine resets its counter at a start by hand: somebody looked after it, so it gets a new chance.
     if (count < *last_count_ && uncounted_starts_ == 0) {
-      restarts_ = {};
+      restarts_.Clear();
       awaited_starts_ = 0;
     }
     if (started_ && count <= count_at_start_) oom_.reset();
@@ -48,7 +48,7 @@ void RestartHistory::OnInspect(const Container& container, Moment now) {
     const std::int64_t by_counter = std::max<std::int64_t>(0, count - *last_count_);
     const std::int64_t fresh = std::max(by_counter, uncounted_starts_);
     constexpr std::int64_t kEnough = kRestartsInALoop;
-    for (std::int64_t i = 0; i < std::min(fresh, kEnough); ++i) AddRestart(now.monotonic, now.wall);
+    for (std::int64_t i = 0; i < std::min(fresh, kEnough); ++i) restarts_.Add(now.monotonic, now.wall);
     awaited_starts_ = std::min(awaited_starts_ + fresh - uncounted_starts_, kEnough);
   }
   if (container.exit_code != 0) last_exit_code_ = container.exit_code;
@@ -63,29 +63,17 @@ void RestartHistory::LookBack(const Container& container, Moment now) {
   if (container.restart_count == 0) return;
   const bool is_restarting = container.state == ContainerState::kRestarting;
   const absl::Time last = is_restarting ? container.finished : container.started;
-  const auto add_at = [&](absl::Time wall) {
-    const absl::Duration age = std::max(absl::ZeroDuration(), now.wall - wall);
-    if (age < kRestartWindow) AddRestart(now.monotonic - age, wall);
-  };
   const std::int64_t earlier = std::min<std::int64_t>(container.restart_count, kRestartsInALoop) - 1;
-  for (std::int64_t i = 0; i < earlier; ++i) add_at(container.created);
-  add_at(last);
-}
-
-void RestartHistory::AddRestart(Instant when, absl::Time wall) {
-  std::rotate(restarts_.begin(), restarts_.begin() + 1, restarts_.end());
-  restarts_.back() = Restart{.when = when, .wall = wall};
+  for (std::int64_t i = 0; i < earlier; ++i) restarts_.AddPast(container.created, now);
+  restarts_.AddPast(last, now);
 }
 
 ContainerPast RestartHistory::Past(Moment now) const {
   ContainerPast past;
-  const auto is_recent = [&](const std::optional<Restart>& r) {
-    return r.has_value() && now.monotonic - r->when < kRestartWindow;
-  };
-  past.restart_loop = std::all_of(restarts_.begin(), restarts_.end(), is_recent);
+  past.restart_loop = restarts_.IsLoop(now.monotonic);
   past.last_exit_code = last_exit_code_;
-  if (past.restart_loop) past.loop_since = restarts_.back()->wall;
-  past.oom = is_recent(oom_);
+  if (past.restart_loop) past.loop_since = restarts_.Since();
+  past.oom = oom_.has_value() && now.monotonic - oom_->when < kRestartWindow;
   if (past.oom) past.oom_time = oom_->wall;
   return past;
 }

@@ -3,18 +3,15 @@
 #ifndef MUSTER_AGENT_DOCKER_RESTART_HISTORY_H_
 #define MUSTER_AGENT_DOCKER_RESTART_HISTORY_H_
 
-#include <array>
 #include <cstdint>
 #include <optional>
 
+#include "agent/deployments/restart_ring.h"
 #include "agent/docker/engine_types.h"
 #include "agent/docker/status_rules.h"
 #include "common/clock.h"
 
 namespace muster::agent {
-
-inline constexpr absl::Duration kRestartWindow = absl::Minutes(10);
-inline constexpr std::size_t kRestartsInALoop = 3;
 
 class RestartHistory {
  public:
@@ -26,15 +23,13 @@ class RestartHistory {
   ContainerPast Past(Moment now) const;
 
  private:
-  void AddRestart(Instant when, absl::Time wall);
   void LookBack(const Container& container, Moment now);
 
-  // A ring of the last restarts, oldest first.
-  struct Restart {
+  struct OomKill {
     Instant when;
     absl::Time wall;
   };
-  std::array<std::optional<Restart>, kRestartsInALoop> restarts_;
+  RestartRing restarts_;
 
   // RestartCount at the last inspection, and at the last one after a start.
   std::optional<std::int64_t> last_count_;
@@ -46,7 +41,7 @@ class RestartHistory {
   bool killed_ = false;   // by somebody through the engine: what follows is no crash
   bool crashed_ = false;  // died by itself with a code; the next start is a restart
   int last_exit_code_ = 0;
-  std::optional<Restart> oom_;
+  std::optional<OomKill> oom_;
 };
 
 }  // namespace muster::agent

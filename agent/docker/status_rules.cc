@@ -4,35 +4,12 @@
 
 #include <algorithm>
 
-#include "agent/present.h"
-#include "common/text.h"
+#include "agent/deployments/messages.h"
 
 namespace muster::agent {
 namespace {
 
 using Class = ContainerClass;
-
-// An exit code above 128 is a signal's number plus 128, by the shells' convention that the engine follows.
-std::string ExitReason(int code) {
-  switch (code) {
-    case 125:
-      return "exited with code 125 (the engine could not run it)";
-    case 126:
-      return "exited with code 126 (the command cannot be executed)";
-    case 127:
-      return "exited with code 127 (command not found)";
-    case 134:
-      return "exited with code 134 (aborted by SIGABRT)";
-    case 137:
-      return "exited with code 137 (stopped by SIGKILL)";
-    case 139:
-      return "exited with code 139 (crashed by SIGSEGV)";
-    case 143:
-      return "exited with code 143 (stopped by SIGTERM)";
-    default:
-      return fmt::format("exited with code {}", code);
-  }
-}
 
 bool IsUp(ContainerState state) { return state == ContainerState::kRunning || state == ContainerState::kPaused; }
 
@@ -46,38 +23,12 @@ ContainerJudgement Judge(Class container_class, std::string reason, absl::Time s
 
 bool IsBad(Class c) { return c == Class::kError || c == Class::kPaused || c == Class::kStopped; }
 
-enum class Detail { kFull, kWithoutOutput };
-
-std::string Sentence(const NamedJudgement& container, Detail detail) {
-  const ContainerJudgement& j = container.judgement;
-  if (j.output.empty() || detail == Detail::kWithoutOutput) return fmt::format("{} {}", container.name, j.reason);
-  return fmt::format("{} {}: {}", container.name, j.reason, j.output);
-}
-
-// Names as many as fit, and says how many do not. A container's name can be longer than the whole message.
-std::string JoinBounded(const std::vector<const NamedJudgement*>& containers) {
-  constexpr std::size_t kRoomForMore = 24;
-  std::string joined;
-  for (std::size_t i = 0; i < containers.size(); ++i) {
-    const std::string sentence = (i == 0 ? "" : "; ") + Sentence(*containers[i], Detail::kWithoutOutput);
-    const std::size_t room = kMaxMessageBytes - (i + 1 < containers.size() ? kRoomForMore : 0);
-    if (joined.size() + sentence.size() > room) {
-      if (i == 0) return CleanUtf8(sentence, kMaxMessageBytes);
-      return fmt::format("{}; and {} more", joined, containers.size() - i);
-    }
-    joined += sentence;
+std::string MessageOf(const std::vector<const NamedJudgement*>& containers) {
+  std::vector<Complaint> complaints;
+  for (const NamedJudgement* c : containers) {
+    complaints.push_back({.name = c->name, .reason = c->judgement.reason, .output = c->judgement.output});
   }
-  return joined;
-}
-
-std::string MessageAbout(const std::vector<const NamedJudgement*>& containers) {
-  std::string full;
-  for (const NamedJudgement* container : containers) {
-    if (!full.empty()) full += "; ";
-    full += Sentence(*container, Detail::kFull);
-    if (full.size() > kMaxMessageBytes) return JoinBounded(containers);
-  }
-  return full;
+  return MessageAbout(complaints);
 }
 
 // The earliest or the latest time among the containers of the classes that decided.
@@ -164,13 +115,13 @@ DeploymentVerdict JudgeDeployment(const std::vector<NamedJudgement>& containers)
   const auto of = [&](Class wanted) { return of_class([=](Class c) { return c == wanted; }); };
   const auto error_because = [&](const std::vector<const NamedJudgement*>& deciding) {
     return DeploymentVerdict{.status = types::v1::DEPLOYMENT_STATUS_ERROR,
-                             .message = MessageAbout(of_class(IsBad)),
+                             .message = MessageOf(of_class(IsBad)),
                              .since = Earliest(deciding)};
   };
   if (const auto errors = of(Class::kError); !errors.empty()) return error_because(errors);
   if (const auto progressing = of(Class::kProgressing); !progressing.empty()) {
     return {.status = types::v1::DEPLOYMENT_STATUS_PROGRESSING,
-            .message = MessageAbout(progressing),
+            .message = MessageOf(progressing),
             .since = Earliest(progressing)};
   }
   if (const auto paused = of(Class::kPaused); !paused.empty()) return error_because(paused);

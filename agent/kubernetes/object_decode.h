@@ -19,6 +19,10 @@ namespace muster::agent {
 
 // Names are DNS labels or subdomains of at most 253 bytes; what is longer comes from no API server and is cut.
 inline constexpr std::size_t kMaxKubeTextBytes = 1024;
+// Messages are cut to their first line and so much of it: a whole deployment has 512 bytes for its message.
+inline constexpr std::size_t kMaxKubeMessageBytes = 300;
+// Of one page; 100 are asked for, but a server may give more.
+inline constexpr std::size_t kMaxKubePageObjects = 5000;
 // Containers of one pod, conditions of one object.
 inline constexpr std::size_t kMaxKubeParts = 64;
 inline constexpr int kMaxKubeJsonDepth = 64;

@@ -33,7 +33,8 @@ inline constexpr std::array<KubeKind, 9> kKubeKinds = {
 
 // The object that owns and drives another (`controller: true`).
 struct KubeOwner {
-  std::string kind;  // "ReplicaSet"
+  std::string kind;       // "ReplicaSet"
+  std::string api_group;  // "apps"; empty for the core group. Others have kinds of the same name.
   std::string name;
   std::string uid;
 };
@@ -89,7 +90,7 @@ struct KubeWorkload {
   std::int64_t observed_generation = 0;
   std::vector<KubeCondition> conditions;
 
-  // Wanted; a DaemonSet's desiredNumberScheduled. Absent: 1 by default of the API.
+  // Wanted; a DaemonSet's desiredNumberScheduled, a Job's parallelism. Absent: 1 by default of the API.
   std::int64_t replicas = 1;
   std::int64_t status_replicas = 0;   // there are, of any generation
   std::int64_t updated_replicas = 0;  // of the newest template
@@ -121,7 +122,7 @@ enum class KubeContainerState { kWaiting, kRunning, kTerminated, kUnknown };
 struct KubeTermination {
   int exit_code = 0;
   std::string reason;   // "OOMKilled", "Error", "Completed"
-  std::string message;  // the termination message
+  std::string message;  // the last line of the termination message
   absl::Time started = absl::InfinitePast();
   absl::Time finished = absl::InfinitePast();
   std::string container_id;
