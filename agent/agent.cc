@@ -22,6 +22,7 @@
 #include "agent/journal/journal.h"
 #include "agent/journal/presence.h"
 #include "agent/journal/recorder.h"
+#include "agent/kubernetes/cluster_metrics.h"
 #include "agent/link/grpc_dialer.h"
 #include "agent/logs/log_collector.h"
 #include "agent/logs/log_sources.h"
@@ -65,7 +66,7 @@ class AgentHousekeeping : public Housekeeping {
   void set_observer(Observer* observer) { observer_ = observer; }
   void set_recorder(Recorder* recorder) { recorder_ = recorder; }
   void set_collector(LogCollector* collector) { collector_ = collector; }
-  void set_metrics(MetricsCollector* metrics) { metrics_ = metrics; }
+  void set_metrics(MetricsSource* metrics) { metrics_ = metrics; }
 
   std::optional<Secret> PollSecret() override { return secret_.Poll(); }
   void KeepSessionCounter(std::int64_t counter) override { parts_.keeper->KeepSessionCounter(counter); }
@@ -119,7 +120,7 @@ class AgentHousekeeping : public Housekeeping {
   Observer* observer_ = nullptr;
   Recorder* recorder_ = nullptr;
   LogCollector* collector_ = nullptr;
-  MetricsCollector* metrics_ = nullptr;
+  MetricsSource* metrics_ = nullptr;
   Presence presence_;
   std::uint64_t told_changes_ = 0;
   Instant journal_told_;
@@ -154,6 +155,25 @@ class OwnLogWatch {
   LogTap* const tap_;
 };
 
+std::unique_ptr<MetricsSource> MakeMetrics(const RunConfig& config, const std::optional<Cluster>& cluster,
+                                           const Clock* clock, RecordSink* records, HostReportSink* reports) {
+  if (cluster.has_value()) {
+    return std::make_unique<ClusterMetrics>(
+        ClusterMetrics::Parts{.api = std::make_unique<BeastHttpClient>(cluster->server),
+                              .name_space = cluster->name_space,
+                              .clock = clock,
+                              .records = records,
+                              .reports = reports});
+  }
+  return std::make_unique<MetricsCollector>(
+      MetricsCollector::Parts{.host_root = config.host_root,
+                              .files = std::make_unique<RootedHostFiles>(config.host_root),
+                              .engine = std::make_unique<BeastHttpClient>(HttpServer::AtSocket(config.docker_socket)),
+                              .clock = clock,
+                              .records = records,
+                              .reports = reports});
+}
+
 AgentState InitialState(const DataDir& dir, const RunConfig& config) {
   const AgentState last = dir.LoadState();
   AgentState state;
@@ -175,6 +195,8 @@ absl::Status RunAgent(const RunConfig& config) {
   ASSIGN_OR_RETURN(const DataDir dir, DataDir::Open(config.data_dir));
   if (const auto warning = SecretFileWarning(config.secret_file)) log::Warning("{}", *warning);
   if (config.hub.insecure) log::Warning("--insecure: the target secret and all reports travel unencrypted");
+
+  ASSIGN_OR_RETURN(const std::optional<Cluster> cluster, FindCluster(config));
 
   const AgentState state = InitialState(dir, config);
   // The past is told by it, and a machine that slept has been silent.
@@ -226,20 +248,21 @@ absl::Status RunAgent(const RunConfig& config) {
       SystemUniform(), clock, &dialer, &housekeeping);
   Recorder recorder(clock, &journal, &runner);
   housekeeping.set_recorder(&recorder);
-  LogCollector collector({.collects_containers = config.container_logs, .boot_id = boot_id, .uniform = SystemUniform()},
-                         clock, std::make_unique<BeastStreamGroup>(HttpServer::AtSocket(config.docker_socket)), &masker,
-                         &journal, &own_log);
+  const HttpServer runtime_server = cluster.has_value() ? cluster->server : HttpServer::AtSocket(config.docker_socket);
+  LogCollector collector({.collects_containers = config.container_logs,
+                          .max_followed = cluster.has_value() ? kMaxFollowedInCluster : kMaxFollowed,
+                          .boot_id = boot_id,
+                          .uniform = SystemUniform()},
+                         clock, std::make_unique<BeastStreamGroup>(runtime_server), &masker, &journal, &own_log);
   housekeeping.set_collector(&collector);
   const OwnLogWatch own_log_watch(&own_log, &collector);
-  MetricsCollector metrics({.host_root = config.host_root,
-                            .files = std::make_unique<RootedHostFiles>(config.host_root),
-                            .engine = std::make_unique<BeastHttpClient>(HttpServer::AtSocket(config.docker_socket)),
-                            .clock = clock,
-                            .records = &journal,
-                            .reports = &runner});
-  housekeeping.set_metrics(&metrics);
-  ContainerFanOut containers(&collector, &metrics);
-  observer = MakeObserver(config, &recorder, &containers);
+  const std::unique_ptr<MetricsSource> metrics = MakeMetrics(config, cluster, clock, &journal, &runner);
+  housekeeping.set_metrics(metrics.get());
+  ContainerFanOut containers(&collector, metrics.get());
+  observer = MakeObserver(config, cluster,
+                          {.present = &recorder,
+                           .containers = &containers,
+                           .nodes = cluster.has_value() ? static_cast<ClusterMetrics*>(metrics.get()) : nullptr});
   housekeeping.set_observer(observer.get());
 
   log::Info("muster-agent {} reports target {} to the hub {}", kVersion, config.target_id, config.hub.address);

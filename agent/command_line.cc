@@ -62,13 +62,26 @@ void AddHostOptions(CLI::App* command, RawRunConfig* raw) {
                    "File with expressions, one a line: what they match in log lines is masked")
       ->type_name("FILE")
       ->envname("MUSTER_AGENT_MASK_FILE");
-  command->add_option("--runtime", raw->runtime, "What runs the deployments: auto, docker, none")
+  command->add_option("--runtime", raw->runtime, "What runs the deployments: auto, docker, kubernetes, none")
       ->capture_default_str()
       ->envname("MUSTER_AGENT_RUNTIME");
   command->add_option("--docker-socket", raw->docker_socket, "Socket of the Docker engine")
       ->type_name("PATH")
       ->capture_default_str()
       ->envname("MUSTER_AGENT_DOCKER_SOCKET");
+  command
+      ->add_option("--namespace", raw->kube_namespace, "Kubernetes: look at this namespace; without it at the agent's")
+      ->type_name("NS")
+      ->envname("MUSTER_AGENT_NAMESPACE");
+  command->add_flag("--cluster", raw->cluster, "Kubernetes: look at all namespaces and the nodes")
+      ->envname("MUSTER_AGENT_CLUSTER");
+  command->add_option("--kubeconfig", raw->kubeconfig, "Kubernetes: where the API is, for an agent outside of a pod")
+      ->type_name("FILE")
+      ->envname("MUSTER_AGENT_KUBECONFIG");
+  command->add_option("--service-account-dir", raw->service_account_dir, "Kubernetes: where the pod's token and CA are")
+      ->type_name("DIR")
+      ->capture_default_str()
+      ->envname("MUSTER_AGENT_SERVICE_ACCOUNT_DIR");
   command->add_option("--host-root", raw->host_root, "Where the host's / is, for an agent in a container")
       ->type_name("DIR")
       ->capture_default_str()

@@ -22,6 +22,7 @@
 namespace muster::agent {
 namespace {
 
+constexpr std::size_t kMaxNamespaceBytes = 63;
 constexpr std::size_t kMaxTargetIdBytes = 255;
 // More pages than SQLite can count is an error; this is far below.
 constexpr std::int64_t kMaxJournalBytes = std::int64_t{1} << 40;
@@ -57,11 +58,21 @@ absl::StatusOr<Runtime> ParseRuntime(const std::string& text) {
   if (text == "auto") return Runtime::kAuto;
   if (text == "docker") return Runtime::kDocker;
   if (text == "none") return Runtime::kNone;
-  if (text == "kubernetes") {
-    return BadConfig("RUNTIME_NOT_SUPPORTED",
-                     "--runtime kubernetes is not built into this version yet; use docker, none or auto");
-  }
-  return BadConfig("BAD_RUNTIME", fmt::format("--runtime \"{}\" is not known; use auto, docker or none", text));
+  if (text == "kubernetes") return Runtime::kKubernetes;
+  return BadConfig("BAD_RUNTIME",
+                   fmt::format("--runtime \"{}\" is not known; use auto, docker, kubernetes or none", text));
+}
+
+// An RFC 1123 label, as namespaces are named; empty: none was given.
+absl::StatusOr<std::string> ParseNamespace(const std::string& text) {
+  const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const bool is_label = text.size() <= kMaxNamespaceBytes &&
+                        std::all_of(text.begin(), text.end(), [&](char c) { return is_plain(c) || c == '-'; }) &&
+                        (text.empty() || (is_plain(text.front()) && is_plain(text.back())));
+  if (is_label) return text;
+  return BadConfig("BAD_NAMESPACE", fmt::format("--namespace \"{}\" is not the name of a namespace; it has lower case "
+                                                "letters, digits and hyphens",
+                                                text));
 }
 
 absl::StatusOr<std::int64_t> ParseJournalBytes(const std::string& text) {
@@ -207,6 +218,14 @@ absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw) {
   if (raw.docker_socket.empty()) {
     return BadConfig("BAD_DOCKER_SOCKET", "--docker-socket is empty; give the path of the engine's socket");
   }
+  ASSIGN_OR_RETURN(config.kube_namespace, ParseNamespace(raw.kube_namespace));
+  if (raw.cluster && !raw.kube_namespace.empty()) {
+    return BadConfig("CONTRADICTING_OPTIONS",
+                     "--namespace asks for one namespace and --cluster for all; leave one out");
+  }
+  config.cluster = raw.cluster;
+  config.kubeconfig = raw.kubeconfig;
+  config.service_account_dir = raw.service_account_dir;
   ASSIGN_OR_RETURN(config.journal_bytes, ParseJournalBytes(raw.journal_bytes));
   ASSIGN_OR_RETURN(config.host_root, ParseHostRoot(raw.host_root));
   ASSIGN_OR_RETURN(config.container_logs, ParseContainerLogs(raw.container_logs));

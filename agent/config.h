@@ -22,6 +22,11 @@ struct RawRunConfig {
   std::string data_dir;
   std::string runtime = "auto";
   std::string docker_socket = "/var/run/docker.sock";
+  // Of Kubernetes. Empty: as a pod sees it.
+  std::string kubeconfig;
+  std::string service_account_dir = "/var/run/secrets/kubernetes.io/serviceaccount";
+  std::string kube_namespace;
+  bool cluster = false;
   std::string host_root = "/";
   std::string ca_file;
   std::string journal_bytes = "256MiB";
@@ -34,7 +39,7 @@ struct RawRunConfig {
   bool verbose = false;
 };
 
-enum class Runtime { kAuto, kDocker, kNone };
+enum class Runtime { kAuto, kDocker, kKubernetes, kNone };
 
 struct HubAddress {
   std::string address;  // "host:port"
@@ -50,6 +55,11 @@ struct RunConfig {
   std::string data_dir;
   Runtime runtime = Runtime::kAuto;
   std::string docker_socket;
+  std::string kubeconfig;
+  std::string service_account_dir;
+  // One namespace, empty: the agent's own; or the whole cluster.
+  std::string kube_namespace;
+  bool cluster = false;
   // What stands in front of the host's paths: "" is this machine, else without a slash at the end.
   std::string host_root;
   std::int64_t journal_bytes = 0;

@@ -146,7 +146,15 @@ TEST_F(ConfigTest, EachMistakeHasItsReasonAndNamesTheOption) {
       {[](auto* c) { c->target_secret_file = ""; }, "MISSING_OPTION", "--target-secret-file"},
       {[](auto* c) { c->target_secret_file = "/nonexistent"; }, "SECRET_FILE_UNREADABLE", "--target-secret-file"},
       {[](auto* c) { c->data_dir = ""; }, "MISSING_OPTION", "--data-dir"},
-      {[](auto* c) { c->runtime = "kubernetes"; }, "RUNTIME_NOT_SUPPORTED", "--runtime"},
+      {[](auto* c) { c->kube_namespace = "Shop"; }, "BAD_NAMESPACE", "--namespace"},
+      {[](auto* c) { c->kube_namespace = "-shop"; }, "BAD_NAMESPACE", "--namespace"},
+      {[](auto* c) { c->kube_namespace = "a/b"; }, "BAD_NAMESPACE", "--namespace"},
+      {[](auto* c) { c->kube_namespace = std::string(64, 'a'); }, "BAD_NAMESPACE", "--namespace"},
+      {[](auto* c) {
+         c->kube_namespace = "shop";
+         c->cluster = true;
+       },
+       "CONTRADICTING_OPTIONS", "--cluster"},
       {[](auto* c) { c->runtime = "podman"; }, "BAD_RUNTIME", "--runtime"},
       {[](auto* c) { c->docker_socket = ""; }, "BAD_DOCKER_SOCKET", "--docker-socket"},
       {[](auto* c) { c->container_logs = "yes"; }, "BAD_CONTAINER_LOGS", "--container-logs"},

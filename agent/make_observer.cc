@@ -1,13 +1,21 @@
 #include "agent/make_observer.h"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "agent/docker/docker_observer.h"
+#include "agent/http/beast_stream_group.h"
+#include "agent/kubernetes/cluster_config.h"
+#include "agent/kubernetes/kubernetes_observer.h"
 #include "common/log.h"
 #include "common/mutex.h"
+#include "common/status.h"
 
 namespace muster::agent {
 namespace {
@@ -16,6 +24,8 @@ namespace {
 constexpr absl::Duration kProbeInterval = absl::Seconds(30);
 // At start everybody waits for it; an engine that answers at all answers within some 10 ms.
 constexpr absl::Duration kFirstProbeDeadline = absl::Milliseconds(500);
+// Every pod has it.
+constexpr char kServiceHostVariable[] = "KUBERNETES_SERVICE_HOST";
 
 class NothingObserver : public Observer {
  public:
@@ -99,9 +109,38 @@ class DockerHost : public Observer {
 
 }  // namespace
 
-std::unique_ptr<Observer> MakeObserver(const RunConfig& config, PresentSink* sink, ContainerSink* containers) {
-  if (config.runtime == Runtime::kNone) return std::make_unique<NothingObserver>(sink);
-  return std::make_unique<DockerHost>(config.docker_socket, config.runtime == Runtime::kDocker, sink, containers);
+absl::StatusOr<std::optional<Cluster>> FindCluster(const RunConfig& config) {
+  const auto environment = [](const std::string& name) -> std::optional<std::string> {
+    const char* const value = std::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+  const bool is_wanted = config.runtime == Runtime::kKubernetes;
+  const bool is_pod = environment(kServiceHostVariable).has_value() &&
+                      access((config.service_account_dir + "/token").c_str(), F_OK) == 0;
+  if (!is_wanted && (config.runtime != Runtime::kAuto || !is_pod)) return std::optional<Cluster>();
+  absl::StatusOr<ClusterConfig> found = config.kubeconfig.empty()
+                                            ? InClusterConfig(environment, config.service_account_dir)
+                                            : ReadKubeconfig(config.kubeconfig);
+  RETURN_IF_ERROR(found.status());
+  Cluster cluster{.server = std::move(found->server), .name_space = config.kube_namespace};
+  if (cluster.name_space.empty() && !config.cluster) cluster.name_space = found->own_namespace;
+  if (cluster.name_space.empty() && !config.cluster) cluster.name_space = "default";
+  return std::optional<Cluster>(std::move(cluster));
+}
+
+std::unique_ptr<Observer> MakeObserver(const RunConfig& config, const std::optional<Cluster>& cluster,
+                                       const ObserverSinks& sinks) {
+  if (cluster.has_value()) {
+    const std::string server = fmt::format("{}:{}", cluster->server.host, cluster->server.port);
+    log::Info("observing {} of the Kubernetes cluster at {}",
+              cluster->name_space.empty() ? "all namespaces" : "namespace " + cluster->name_space, server);
+    return std::make_unique<KubernetesObserver>(WatchLoop::Options{.server = server, .name_space = cluster->name_space},
+                                                Clock::System(), std::make_unique<BeastStreamGroup>(cluster->server),
+                                                sinks.present, sinks.containers, sinks.nodes);
+  }
+  if (config.runtime == Runtime::kNone) return std::make_unique<NothingObserver>(sinks.present);
+  return std::make_unique<DockerHost>(config.docker_socket, config.runtime == Runtime::kDocker, sinks.present,
+                                      sinks.containers);
 }
 
 }  // namespace muster::agent

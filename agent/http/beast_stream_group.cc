@@ -237,7 +237,12 @@ void BeastStreamGroup::Loop::Read(const StreamPtr& stream) {
 }
 
 void BeastStreamGroup::Loop::Take(const StreamPtr& stream, std::size_t size, bool at_end) {
+  const bool was_open = stream->phase == Phase::kBody;
   const error_code error = Parse(*stream, size, at_end);
+  if (!was_open && stream->phase == Phase::kBody) {
+    Give({.id = stream->id, .bytes = {}, .is_open = true, .status = {}});
+    if (stream->is_closed) return;
+  }
   const std::string_view bytes(out_.data(), out_.size() - stream->parser.get().body().size);
   const bool is_complete = error || stream->parser.is_done();
   if (stream->phase == Phase::kErrorBody) return TakeErrorBody(stream, bytes, is_complete);

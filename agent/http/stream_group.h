@@ -25,6 +25,8 @@ class StreamGroup {
     Id id = 0;
     // The next bytes of the body; empty in the last event. Valid during the call.
     std::string_view bytes;
+    // The answer is 200, its headers are there: once, before all bytes, and without any.
+    bool is_open = false;
     // The last event of this stream: nothing follows, and the id is forgotten.
     bool is_end = false;
     // Of the end. OK: the server ended the body properly. kFailedPrecondition: the answer was not 200; `http_code` says

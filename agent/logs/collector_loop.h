@@ -24,8 +24,9 @@
 
 namespace muster::agent {
 
-// The newest; a connection of some 10 KiB each.
+// The newest; a connection of some 10 KiB each with Docker, and of 50 KiB of TLS with Kubernetes.
 inline constexpr std::size_t kMaxFollowed = 500;
+inline constexpr std::size_t kMaxFollowedInCluster = 200;
 // Of containers that are not followed now; 300 bytes each.
 inline constexpr std::size_t kMaxPlaces = 5000;
 // A record is open no longer.
@@ -41,6 +42,7 @@ inline constexpr absl::Duration kClockFall = absl::Milliseconds(500);
 struct CollectorOptions {
   // Of containers; the agent's own log is collected always (`--container-logs off`).
   bool collects_containers = true;
+  std::size_t max_followed = kMaxFollowed;
   // /proc/sys/kernel/random/boot_id
   std::string boot_id;
   // For back-off: numbers in [0, 1).

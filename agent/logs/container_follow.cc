@@ -14,12 +14,20 @@ namespace {
 constexpr Backoff::Options kBackoff = {.initial = absl::Seconds(1), .maximum = absl::Seconds(60)};
 // Keeps an engine that ends each stream at once from being asked in a tight loop.
 constexpr absl::Duration kMinRetryDelay = absl::Milliseconds(100);
+constexpr absl::Duration kMinRetryDelayOfPods = absl::Seconds(2);
 // A stream that lived shorter counts as a failed attempt, unless it gave something.
 constexpr absl::Duration kStableStream = absl::Seconds(5);
 constexpr int kMaxSkipDoublings = 5;
 
 // The engine has no log of this container that could be read.
 bool IsRefusal(int http_code) { return http_code == 404 || http_code == 409 || http_code == 501; }
+
+bool IsKubernetes(const LogContainer& container) { return !container.log_path.empty(); }
+
+DockerFrames::Format FormatOf(const LogContainer& container) {
+  if (IsKubernetes(container)) return DockerFrames::Format::kLines;
+  return container.has_tty ? DockerFrames::Format::kTty : DockerFrames::Format::kMultiplexed;
+}
 
 bool IsBadStream(const absl::Status& status) {
   const std::string reason = ReasonOf(status);
@@ -43,9 +51,11 @@ ContainerFollow::~ContainerFollow() { Close(); }
 
 void ContainerFollow::Update(LogContainer container, bool is_listed, const Moment& now) {
   const bool starts = container.is_running && !lines_.container().is_running;
+  const bool moved = container.log_path != lines_.container().log_path;
   is_listed_ = is_listed;
   lines_.SetContainer(std::move(container), now);
-  if (!starts) return;
+  if (moved) unproved_since_.reset();
+  if (!starts && !moved) return;
   is_left_alone_ = false;
   bad_streams_ = 0;
   silence_ = kFirstSilence;
@@ -92,8 +102,8 @@ std::optional<Instant> ContainerFollow::DueAt(bool may_search) const {
 
 void ContainerFollow::Ask(const LogQuery& query, Answer* answer) {
   const LogContainer& container = lines_.container();
-  answer->id = streams_->Open({.target = LogTarget(container.id, query), .deadline = kHeadersDeadline});
-  answer->frames.emplace(container.has_tty ? DockerFrames::Format::kTty : DockerFrames::Format::kMultiplexed);
+  answer->id = streams_->Open({.target = LogTarget(container, query), .deadline = kHeadersDeadline});
+  answer->frames.emplace(FormatOf(container));
 }
 
 void ContainerFollow::Shut(Answer* answer) {
@@ -248,6 +258,7 @@ void ContainerFollow::EndFind(const Moment& now) {
   if (found.has_value()) {
     lines_.SetCount(found->count);
     known_new_ = found->behind;
+    unproved_since_.reset();
     // Beginning in front of all messages of L's time: only there counts are right.
     OpenFollow(SinceToAsk(now), found->behind + found->count + kFindTail, Skipper(place), now);
   } else if (state_ == State::kFind) {
@@ -264,9 +275,24 @@ void ContainerFollow::EndProve(const Moment& now) {
     OpenFind(kFindTail, now);
     return;
   }
+  if (IsKubernetes(lines_.container()) && !IsThisRun(now)) return;
   lines_.MissUpToNext();
   all_is_new_ = true;
   OpenFollow(std::nullopt, std::nullopt, Skipper(), now);
+}
+
+// Kubernetes: a log's path shows whichever run of the container is there. Where L is, it is the run that L is of; where
+// it is not, the log was rotated, or the next run is there and the observer has not seen it yet.
+bool ContainerFollow::IsThisRun(const Moment& now) {
+  if (!unproved_since_.has_value()) unproved_since_ = now.monotonic;
+  const bool is_this = now.monotonic - *unproved_since_ >= kRunSeen;
+  if (is_this) {
+    unproved_since_.reset();
+  } else {
+    state_ = State::kWaiting;
+    retry_at_ = *unproved_since_ + kRunSeen;
+  }
+  return is_this;
 }
 
 // The container stopped, or its engine did. What it wrote is read to the end, unless L did not come.
@@ -308,7 +334,11 @@ void ContainerFollow::LeaveAlone() {
   retry_at_.reset();
 }
 
-void ContainerFollow::RetryLater(Instant now) { retry_at_ = now + std::max(kMinRetryDelay, backoff_.Next()); }
+void ContainerFollow::RetryLater(Instant now) {
+  // A pod's containers start anew within a second or two: what is there then is another run.
+  const absl::Duration least = IsKubernetes(lines_.container()) ? kMinRetryDelayOfPods : kMinRetryDelay;
+  retry_at_ = now + std::max(least, backoff_.Next());
+}
 
 // ---- the silent check
 

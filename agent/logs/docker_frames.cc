@@ -19,8 +19,10 @@ constexpr std::size_t kHeadBytes = 8;
 constexpr unsigned char kStdout = 1;
 constexpr unsigned char kStderr = 2;
 constexpr unsigned char kSystemError = 3;
-// In a TTY stream the engine's errors have no head either.
-constexpr std::string_view kErrorStart = "Error grabbing logs: ";
+// In a stream without frames the engine's errors have no head either, and the kubelet's never have.
+std::string_view ErrorStart(DockerFrames::Format format) {
+  return format == DockerFrames::Format::kTty ? "Error grabbing logs: " : "unable to retrieve container logs for ";
+}
 constexpr std::size_t kMaxErrorBytes = 512;
 
 // Go's "2006-01-02T15:04:05.000000000Z07:00": Z, or the offset of the engine's time zone (driver `local` before 25.0,
@@ -110,7 +112,7 @@ absl::Status DockerFrames::Feed(std::string_view bytes, Visitor visit) {
   if (!ended_with_.ok()) return ended_with_;
   const bool was_pending = !pending_.empty();
   if (was_pending) bytes = pending_.append(bytes);
-  ended_with_ = format_ == Format::kTty ? ParseTty(&bytes, false, visit) : ParseMultiplexed(&bytes, visit);
+  ended_with_ = format_ == Format::kMultiplexed ? ParseMultiplexed(&bytes, visit) : ParseStamped(&bytes, false, visit);
   if (!was_pending) {
     pending_.assign(bytes);
   } else {
@@ -123,8 +125,8 @@ absl::Status DockerFrames::Feed(std::string_view bytes, Visitor visit) {
 absl::Status DockerFrames::Finish(Visitor visit) {
   if (!ended_with_.ok()) return ended_with_;
   std::string_view rest = pending_;
-  if (format_ == Format::kTty) {
-    ended_with_ = ParseTty(&rest, true, visit);
+  if (format_ != Format::kMultiplexed) {
+    ended_with_ = ParseStamped(&rest, true, visit);
   } else if (in_frame_ || !rest.empty()) {
     ended_with_ = BadStream("an end within a frame");
   }
@@ -185,18 +187,18 @@ absl::Status DockerFrames::ParseHead(std::string_view head) {
   return absl::OkStatus();
 }
 
-absl::Status DockerFrames::ParseTty(std::string_view* input, bool at_end, Visitor visit) {
+absl::Status DockerFrames::ParseStamped(std::string_view* input, bool at_end, Visitor visit) {
   while (!input->empty()) {
     if (has_stamp_) {
-      if (!ParseTtyText(input, at_end, visit)) return absl::OkStatus();
+      if (!ParseStampedText(input, at_end, visit)) return absl::OkStatus();
       continue;
     }
-    if (input->starts_with(kErrorStart)) {
+    if (input->starts_with(ErrorStart(format_))) {
       const std::size_t end = input->find('\n');
       const bool is_whole = at_end || end != std::string_view::npos || input->size() >= kMaxErrorBytes;
       return is_whole ? EngineError(input->substr(0, end)) : absl::OkStatus();
     }
-    if (kErrorStart.starts_with(*input) && !at_end) return absl::OkStatus();
+    if (ErrorStart(format_).starts_with(*input) && !at_end) return absl::OkStatus();
     const absl::StatusOr<bool> has_stamp = ParseStamp(input, at_end);
     RETURN_IF_ERROR(has_stamp.status());
     if (!*has_stamp) return absl::OkStatus();
@@ -204,12 +206,13 @@ absl::Status DockerFrames::ParseTty(std::string_view* input, bool at_end, Visito
   return absl::OkStatus();
 }
 
-bool DockerFrames::ParseTtyText(std::string_view* input, bool at_end, Visitor visit) {
+bool DockerFrames::ParseStampedText(std::string_view* input, bool at_end, Visitor visit) {
   // A message ends at its newline, where the next one begins, or at the limit, whatever comes first. That no other
   // begins before the limit is certain when a newline or enough bytes for a stamp are there.
   const std::string_view window = input->substr(0, kMaxMessageTextBytes + kMaxStampBytes);
   const std::size_t newline = window.find('\n');
-  const std::size_t next = FindNextStamp(window.substr(0, newline), time_ns_);
+  const std::size_t next =
+      format_ == Format::kTty ? FindNextStamp(window.substr(0, newline), time_ns_) : std::string_view::npos;
   if (next <= kMaxMessageTextBytes) {
     const std::int64_t time_ns = *StampNanoseconds(input->substr(next));
     Emit(input, next, time_ns != time_ns_, visit);

@@ -1,5 +1,6 @@
-// The body of GET /containers/ID/logs?timestamps=1 -> messages: docs/logs.md, "Frames". Plain logic without a
-// connection; one for each stream that is open, used by the collector's thread only. Fuzzed by docker_frames_fuzz.cc.
+// The body of GET /containers/ID/logs?timestamps=1, or of Kubernetes' .../pods/POD/log?timestamps=true -> messages:
+// docs/logs.md, "Frames". Plain logic without a connection; one for each stream that is open, used by the collector's
+// thread only. Fuzzed by docker_frames_fuzz.cc.
 // Format: https://docs.docker.com/engine/api/v1.41/#tag/Container/operation/ContainerAttach ("Stream format"), and
 // api/server/httputils/write_log_stream.go and daemon/logger/copier.go of github.com/moby/moby.
 #ifndef MUSTER_AGENT_LOGS_DOCKER_FRAMES_H_
@@ -37,8 +38,10 @@ struct DockerMessage {
 // the start of a message, at most 17 KiB.
 class DockerFrames {
  public:
-  // Which of them it is depends on whether the container has a TTY; the bytes do not tell.
-  enum class Format { kMultiplexed, kTty };
+  // Which of Docker's it is depends on whether the container has a TTY; the bytes do not tell. kLines is Kubernetes':
+  // a stamp, a space, a text and a newline, whatever the text has
+  // (pkg/kubelet/kuberuntime/logs/logs.go of github.com/kubernetes/kubernetes).
+  enum class Format { kMultiplexed, kTty, kLines };
   using Visitor = absl::FunctionRef<void(const DockerMessage&)>;
 
   explicit DockerFrames(Format format) : format_(format) {}
@@ -54,9 +57,9 @@ class DockerFrames {
   // Each takes from the front of `input` what is complete.
   absl::Status ParseMultiplexed(std::string_view* input, Visitor visit);
   absl::Status ParseHead(std::string_view head);
-  absl::Status ParseTty(std::string_view* input, bool at_end, Visitor visit);
+  absl::Status ParseStamped(std::string_view* input, bool at_end, Visitor visit);
   // The text up to the next message, or a part of it; false: what there is does not tell.
-  bool ParseTtyText(std::string_view* input, bool at_end, Visitor visit);
+  bool ParseStampedText(std::string_view* input, bool at_end, Visitor visit);
   // The time in front of a message, and the space behind it. False: not all there yet.
   absl::StatusOr<bool> ParseStamp(std::string_view* input, bool at_end);
   void Emit(std::string_view* input, std::size_t size, bool ends_line, Visitor visit);

@@ -249,6 +249,18 @@ TEST(DockerFrames, TimesThatATtyApplicationWritesItselfAreText) {
   EXPECT_THAT(Messages(Format::kTty, Join({kT2, " ", text, "\n"})), ElementsAre(Out(text, kT1Ns + 1)));
 }
 
+TEST(DockerFrames, KubernetesLinesEndAtNewlinesOnly) {
+  const std::string text = Join({kT2, " what an application writes itself, ", kT2, " too"});
+  EXPECT_THAT(Messages(Format::kLines, Join({kT1, " ", text, "\n", kT2, " b\n"})),
+              ElementsAre(Out(text), Out("b", kT1Ns + 1)));
+  EXPECT_THAT(Messages(Format::kLines, Join({kT1, " \n", kT1, " half"})), ElementsAre(Out(""), Out("half")));
+  const std::string line(20'000, 'x');
+  EXPECT_THAT(Messages(Format::kLines, Join({kT1, " ", line, "\n"})),
+              ElementsAre(Piece(line.substr(0, 16'384)), Out(line.substr(16'384))));
+  EXPECT_EQ(ReasonFor(Format::kLines, "unable to retrieve container logs for containerd://abc"), "ENGINE_LOG_ERROR");
+  EXPECT_EQ(ReasonFor(Format::kLines, "no stamp\n"), "BAD_LOG_STREAM");
+}
+
 TEST(DockerFrames, LargerMessagesThanDockersComeInSeveral) {
   // awslogs has 256 KiB.
   const std::string line(40'000, 'x');

@@ -17,10 +17,20 @@ BeginAt ChooseBegin(const LogContainer& container, const BeginFacts& facts) {
   return container.created >= facts.first_settings ? BeginAt::kFirstLine : BeginAt::kLastLines;
 }
 
-std::string LogTarget(std::string_view container, const LogQuery& query) {
-  std::string target =
-      fmt::format("/containers/{}/logs?follow={}&stdout=1&stderr=1&timestamps=1", container, query.follow ? 1 : 0);
+std::string LogTarget(const LogContainer& container, const LogQuery& query) {
   constexpr std::int64_t kNanos = 1'000'000'000;
+  if (!container.log_path.empty()) {
+    std::string target = container.log_path + "&timestamps=true";
+    if (query.follow) target += "&follow=true";
+    if (query.since_ns.has_value()) {
+      target += "&sinceTime=" + absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(*query.since_ns / kNanos),
+                                                 absl::UTCTimeZone());
+    }
+    if (query.tail.has_value()) target += fmt::format("&tailLines={}", *query.tail);
+    return target;
+  }
+  std::string target =
+      fmt::format("/containers/{}/logs?follow={}&stdout=1&stderr=1&timestamps=1", container.id, query.follow ? 1 : 0);
   if (query.since_ns.has_value()) {
     target += fmt::format("&since={}.{:09}", *query.since_ns / kNanos, *query.since_ns % kNanos);
   }

@@ -49,8 +49,8 @@ struct LogQuery {
   // Absent: all.
   std::optional<std::int64_t> tail;
 };
-// Path and query of the request.
-std::string LogTarget(std::string_view container, const LogQuery& query);
+// Path and query of the request: of the Docker engine, or of Kubernetes, whose `sinceTime` has whole seconds.
+std::string LogTarget(const LogContainer& container, const LogQuery& query);
 
 // S: no message behind the place is earlier. `clock_us`: ClockMicros, now.
 std::int64_t SinceNs(const LogPlace& place, absl::Time now, std::int64_t clock_us, std::string_view boot_id);

@@ -72,9 +72,16 @@ TEST(ChooseBeginTest, ByPositionCreationAndSwitch) {
 // ---- asking
 
 TEST(LogTargetTest, NamesWhatIsAsked) {
-  EXPECT_EQ(LogTarget("abc", {.follow = true, .since_ns = kT + 5, .tail = 1001}),
+  LogContainer container;
+  container.id = "abc";
+  EXPECT_EQ(LogTarget(container, {.follow = true, .since_ns = kT + 5, .tail = 1001}),
             "/containers/abc/logs?follow=1&stdout=1&stderr=1&timestamps=1&since=1800000000.000000005&tail=1001");
-  EXPECT_EQ(LogTarget("abc", {}), "/containers/abc/logs?follow=0&stdout=1&stderr=1&timestamps=1&tail=all");
+  EXPECT_EQ(LogTarget(container, {}), "/containers/abc/logs?follow=0&stdout=1&stderr=1&timestamps=1&tail=all");
+  container.log_path = "/api/v1/namespaces/shop/pods/web-0/log?container=web";
+  EXPECT_EQ(LogTarget(container, {.follow = true, .since_ns = kT + 999'999'999, .tail = 1001}),
+            "/api/v1/namespaces/shop/pods/web-0/log?container=web&timestamps=true&follow=true"
+            "&sinceTime=2027-01-15T08:00:00Z&tailLines=1001");
+  EXPECT_EQ(LogTarget(container, {}), container.log_path + "&timestamps=true");
 }
 
 TEST(SinceTest, IsBeforeWhateverMayStandBehindTheLastMessage) {

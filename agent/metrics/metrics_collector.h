@@ -17,6 +17,7 @@
 #include "agent/metrics/filesystem_probe.h"
 #include "agent/metrics/host_files.h"
 #include "agent/metrics/host_reading.h"
+#include "agent/metrics/metrics_source.h"
 #include "agent/metrics/sample_schedule.h"
 #include "agent/records.h"
 #include "agent/reports.h"
@@ -25,7 +26,7 @@
 
 namespace muster::agent {
 
-class MetricsCollector : public ContainerSink {
+class MetricsCollector : public MetricsSource {
  public:
   struct Parts {
     // Where the host's "/" is: "" is this machine, else without a slash at the end.
@@ -43,8 +44,7 @@ class MetricsCollector : public ContainerSink {
   // Stops within milliseconds, whatever hangs.
   ~MetricsCollector() override;
 
-  // The target's toggle. Thread-safe; returns at once. Nothing that was sampled before is told from then on.
-  void SetEnabled(bool enabled);
+  void SetEnabled(bool enabled) override;
   void Publish(std::vector<LogContainer> containers) override;
   void PublishCensus(const std::optional<ContainerCensus>& census) override;
 
