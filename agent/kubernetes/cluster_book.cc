@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -221,7 +222,8 @@ Present ClusterBook::Look(const Moment& now) {
   state.FitResources(now);
   Present present;
   for (auto& [key, group] : state.tree.groups()) {
-    group.is_shown = present.deployments.size() < kMaxDeploymentsPerTarget;
+    const bool was_shown = std::exchange(group.is_shown, present.deployments.size() < kMaxDeploymentsPerTarget);
+    if (group.is_shown != was_shown) state.tree.BumpLogs();
     if (group.is_shown) {
       present.deployments.push_back(group.state);
     } else {
@@ -254,6 +256,8 @@ std::vector<LogContainer> ClusterBook::LogContainers() const {
   }
   return all;
 }
+
+std::uint64_t ClusterBook::LogsVersion() const { return state_->tree.logs_version(); }
 
 ContainerCensus ClusterBook::Census() const {
   const ObjectTree& tree = state_->tree;
