@@ -244,13 +244,15 @@ Instant ClusterBook::NextChange() const {
 }
 
 std::vector<LogContainer> ClusterBook::LogContainers() const {
+  const ObjectTree& tree = state_->tree;
   std::vector<LogContainer> all;
-  for (const auto& [key, group] : std::as_const(state_->tree).groups()) {
+  for (const auto& entry : tree.groups()) {
+    const KubeGroup& group = entry.second;
     if (!group.is_shown) continue;
     for (KubeNodeOfTree* root : group.roots) {
-      ObjectTree::ForEachPod(*root, [&, top = root](KubeNodeOfTree& node) {
-        const KubePod pod = state_->tree.Pod(node);
-        AddLogs(pod, top->kind == KubeKind::kPod ? TopName(pod.meta) : top->name, group, all);
+      ObjectTree::ForEachPod(*root, [&, root](KubeNodeOfTree& node) {
+        const KubePod pod = tree.Pod(node);
+        AddLogs(pod, root->kind == KubeKind::kPod ? TopName(pod.meta) : root->name, group, all);
       });
     }
   }
