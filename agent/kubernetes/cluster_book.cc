@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -221,7 +222,8 @@ Present ClusterBook::Look(const Moment& now) {
   state.FitResources(now);
   Present present;
   for (auto& [key, group] : state.tree.groups()) {
-    group.is_shown = present.deployments.size() < kMaxDeploymentsPerTarget;
+    const bool was_shown = std::exchange(group.is_shown, present.deployments.size() < kMaxDeploymentsPerTarget);
+    if (group.is_shown != was_shown) state.tree.BumpLogs();
     if (group.is_shown) {
       present.deployments.push_back(group.state);
     } else {
@@ -242,18 +244,22 @@ Instant ClusterBook::NextChange() const {
 }
 
 std::vector<LogContainer> ClusterBook::LogContainers() const {
+  const ObjectTree& tree = state_->tree;
   std::vector<LogContainer> all;
-  for (const auto& [key, group] : std::as_const(state_->tree).groups()) {
+  for (const auto& entry : tree.groups()) {
+    const KubeGroup& group = entry.second;
     if (!group.is_shown) continue;
     for (KubeNodeOfTree* root : group.roots) {
-      ObjectTree::ForEachPod(*root, [&, top = root](KubeNodeOfTree& node) {
-        const KubePod pod = state_->tree.Pod(node);
-        AddLogs(pod, top->kind == KubeKind::kPod ? TopName(pod.meta) : top->name, group, all);
+      ObjectTree::ForEachPod(*root, [&, root](KubeNodeOfTree& node) {
+        const KubePod pod = tree.Pod(node);
+        AddLogs(pod, root->kind == KubeKind::kPod ? TopName(pod.meta) : root->name, group, all);
       });
     }
   }
   return all;
 }
+
+std::uint64_t ClusterBook::LogsVersion() const { return state_->tree.logs_version(); }
 
 ContainerCensus ClusterBook::Census() const {
   const ObjectTree& tree = state_->tree;

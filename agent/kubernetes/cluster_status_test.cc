@@ -216,6 +216,30 @@ TEST_F(ClusterStatusTest, NamesContainersForTheirLogs) {
   EXPECT_FALSE(all[1].is_running);
 }
 
+TEST_F(ClusterStatusTest, LogsVersionChangesWithRunsNotWithReadiness) {
+  PutWeb();
+  Look();
+  std::uint64_t before = book_.LogsVersion();
+  SetReady(pod_, false, clock_.Now());
+  pod_.containers[0].is_ready = false;
+  Put(pod_);
+  Put(web_);
+  Look();
+  EXPECT_EQ(book_.LogsVersion(), before);
+  pod_.containers[0].container_id = "containerd://next";
+  Put(pod_);
+  EXPECT_NE(book_.LogsVersion(), before);
+  Look();
+  before = book_.LogsVersion();
+  set_.meta.labels.pod_template_hash = "8e5";
+  Put(set_);
+  Look();
+  EXPECT_NE(book_.LogsVersion(), before) << "the revision is part of it";
+  before = book_.LogsVersion();
+  Remove(KubeKind::kPod, pod_.meta);
+  EXPECT_NE(book_.LogsVersion(), before);
+}
+
 TEST_F(ClusterStatusTest, CensusCountsAllContainersWhateverTheyBelongTo) {
   EXPECT_EQ(book_.Census(), ContainerCensus());
   PutWeb();

@@ -191,7 +191,11 @@ void GroupJudge::Judge(KubeGroup& group, int max_resources, const Moment& now) {
     }
     all += DerivedId("", workload, hash);
   }
-  if (!all.empty()) state.set_revision(DerivedId("", "revision", all).substr(0, kRevisionDigits));
+  if (const std::string revision = DerivedId("", "revision", all).substr(0, kRevisionDigits);
+      !all.empty() && revision != state.revision()) {
+    state.set_revision(revision);
+    tree_->BumpLogs();
+  }
   group.revision_parts = std::move(draft.revision_parts);
 
   KubeVerdict verdict = JudgeKubeDeployment(draft.judgements);

@@ -49,6 +49,16 @@ bool IsNeeded(const KubeCondition& condition) {
   return condition.type == "Ready" || condition.type == "ContainersReady" || condition.type == "PodScheduled";
 }
 
+bool HasSameRuns(const KubePod& a, const KubePod& b) {
+  return std::equal(a.containers.begin(), a.containers.end(), b.containers.begin(), b.containers.end(),
+                    [](const KubeContainer& x, const KubeContainer& y) {
+                      const std::string before_x = x.last.has_value() ? x.last->container_id : "";
+                      const std::string before_y = y.last.has_value() ? y.last->container_id : "";
+                      return x.spec.name == y.spec.name && x.container_id == y.container_id && x.state == y.state &&
+                             x.started == y.started && before_x == before_y;
+                    });
+}
+
 }  // namespace
 
 void ObjectTree::PutPod(const KubePod& given, const Moment& now) {
@@ -63,6 +73,7 @@ void ObjectTree::PutPod(const KubePod& given, const Moment& now) {
   } else {
     const KubePod before = Pod(*node);
     RecordPod(&before, pod, now, node->record);
+    if (!HasSameRuns(before, pod)) BumpLogs();
     Uncount(*node);
   }
   Count(pod, *node);
@@ -99,11 +110,12 @@ bool ObjectTree::Remove(std::string_view uid, const Moment& now) {
   if (it == nodes_.end()) return false;
   KubeNodeOfTree& node = it->second;
   Mark(node);
+  BumpLogs();
   LeaveGroup(node, node.is_done);
   Unlink(node);
   for (KubeNodeOfTree* child : std::exchange(node.children, {})) {
     child->parent = nullptr;
-    Await(*child, now);
+    Await(*child, *node.uid, now);
   }
   if (IsPod(node)) {
     Uncount(node);
@@ -133,12 +145,13 @@ KubeNodeOfTree* ObjectTree::FindOrAdd(KubeKind kind, const KubeMeta& meta, const
 void ObjectTree::Link(KubeNodeOfTree& node, const KubeMeta& meta, const Moment& now) {
   const bool is_owned = meta.controller.has_value() && KnownKind(*meta.controller).has_value();
   const std::string& controller = is_owned ? meta.controller->uid : std::string();
-  const bool is_new_owner = controller != node.controller_uid;
-  if (is_new_owner) {
+  const std::string known = node.parent != nullptr        ? *node.parent->uid
+                            : node.awaited_uid != nullptr ? *node.awaited_uid
+                                                          : std::string();
+  if (controller != known) {
     Mark(node);
     Unlink(node);
     LeaveGroup(node, /*in_order=*/true);
-    node.controller_uid = controller;
   }
   if (controller.empty()) return JoinGroup(node, meta);
   if (node.parent != nullptr) return;
@@ -148,10 +161,12 @@ void ObjectTree::Link(KubeNodeOfTree& node, const KubeMeta& meta, const Moment& 
     LeaveGroup(node, /*in_order=*/true);
     node.parent = parent;
     parent->children.push_back(&node);
+    BumpLogs();
   } else if (node.group != nullptr) {
+    // It was shown without its controller.
     JoinGroup(node, meta);
-  } else if (!node.orphan_since.has_value()) {
-    Await(node, now);
+  } else if (node.awaited_uid == nullptr) {
+    Await(node, controller, now);
   }
 }
 
@@ -173,19 +188,23 @@ void ObjectTree::AdoptChildren(KubeNodeOfTree& node) {
     LeaveGroup(*child, /*in_order=*/true);
     child->parent = &node;
     node.children.push_back(child);
+    BumpLogs();
   }
 }
 
-void ObjectTree::Await(KubeNodeOfTree& node, const Moment& now) {
-  awaiting_[node.controller_uid].insert(&node);
+void ObjectTree::Await(KubeNodeOfTree& node, const std::string& controller_uid, const Moment& now) {
+  node.awaited_uid = std::make_unique<std::string>(controller_uid);
+  awaiting_[controller_uid].insert(&node);
   node.orphan_since = now.monotonic;
   orphans_.emplace(now.monotonic, &node);
 }
 
 void ObjectTree::NoAwait(KubeNodeOfTree& node) {
-  if (const auto it = awaiting_.find(node.controller_uid); it != awaiting_.end()) {
+  if (node.awaited_uid != nullptr) {
+    const auto it = awaiting_.find(*node.awaited_uid);
     it->second.erase(&node);
     if (it->second.empty()) awaiting_.erase(it);
+    node.awaited_uid.reset();
   }
   if (!node.orphan_since.has_value()) return;
   orphans_.erase({*node.orphan_since, &node});
@@ -227,6 +246,7 @@ void ObjectTree::JoinGroup(KubeNodeOfTree& node, const KubeMeta& meta) {
   }
   group.gone_since.reset();
   group.roots.push_back(&node);
+  BumpLogs();
   node.group = &group;
   marked_.insert(&group);
 }
@@ -235,6 +255,7 @@ void ObjectTree::LeaveGroup(KubeNodeOfTree& node, bool in_order) {
   if (node.group == nullptr) return;
   std::erase(node.group->roots, &node);
   node.group->is_done = in_order;
+  BumpLogs();
   marked_.insert(node.group);
   node.group = nullptr;
 }

@@ -53,8 +53,9 @@ struct KubeNodeOfTree {
   const std::string* uid = nullptr;
   std::string name;
   std::string packed;
-  std::string controller_uid;
   KubeNodeOfTree* parent = nullptr;
+  // Of the controller that is not there; null: it is, or there shall be none.
+  std::unique_ptr<std::string> awaited_uid;
   std::vector<KubeNodeOfTree*> children;
   // Of those at the top; null while its controller is awaited.
   KubeGroup* group = nullptr;
@@ -137,6 +138,10 @@ class ObjectTree {
   // The set of groups changed since the last call, and with it which names are taken twice.
   bool TakeNamesChanged() { return std::exchange(names_changed_, false); }
 
+  // Changes with whatever the list of logs is made of: runs of containers, and which deployment they belong to.
+  std::uint64_t logs_version() const { return logs_version_; }
+  void BumpLogs() { ++logs_version_; }
+
   std::vector<std::string> Uids(KubeKind kind) const;
   std::int64_t waiting() const { return waiting_; }
   std::int64_t running() const { return running_; }
@@ -159,7 +164,7 @@ class ObjectTree {
   void LeaveGroup(KubeNodeOfTree& node, bool in_order);
   void MarkGroup(KubeNodeOfTree& node);
   KubeMeta Meta(const KubeNodeOfTree& node) const;
-  void Await(KubeNodeOfTree& node, const Moment& now);
+  void Await(KubeNodeOfTree& node, const std::string& controller_uid, const Moment& now);
   void NoAwait(KubeNodeOfTree& node);
   void Count(const KubePod& pod, KubeNodeOfTree& node);
   void Uncount(KubeNodeOfTree& node);
@@ -172,6 +177,7 @@ class ObjectTree {
   Groups groups_;
   std::unordered_set<KubeGroup*> marked_;
   bool names_changed_ = false;
+  std::uint64_t logs_version_ = 0;
   std::int64_t waiting_ = 0;
   std::int64_t running_ = 0;
   std::int64_t ended_ = 0;
