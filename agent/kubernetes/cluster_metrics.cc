@@ -6,7 +6,7 @@
 #include <map>
 #include <utility>
 
-#include "agent/kubernetes/kind_watch.h"
+#include "agent/kubernetes/object_identity.h"
 #include "agent/metrics/host_sample.h"
 #include "common/log.h"
 #include "common/status.h"
@@ -74,7 +74,7 @@ void AddDeployments(const ClusterReading& reading, v1::HostSample* sample) {
   };
   std::map<std::string_view, Sum> sums;
   for (const KubeContainerUsage& usage : *reading.container_usage) {
-    const auto key = keys.find(KubeLogPath(usage.name_space, usage.pod, usage.container));
+    const auto key = keys.find(KubeLogPath(usage.name_space, usage.pod, usage.container, /*previous=*/false));
     if (key == keys.end()) continue;
     Sum& sum = sums[key->second];
     sum.cpu_cores += usage.cpu_cores;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/kubernetes/object_identity.h"
 #include "common/log.h"
 #include "common/status.h"
 
@@ -57,25 +58,6 @@ std::string KubeCollectionPath(KubeKind kind, std::string_view name_space) {
   const KindWords words = WordsOf(kind);
   if (name_space.empty() || kind == KubeKind::kNode) return fmt::format("{}/{}", words.api, words.collection);
   return fmt::format("{}/namespaces/{}/{}", words.api, PercentEncode(name_space), words.collection);
-}
-
-std::string KubeLogPath(std::string_view name_space, std::string_view pod, std::string_view container) {
-  return fmt::format("/api/v1/namespaces/{}/pods/{}/log?container={}", PercentEncode(name_space), PercentEncode(pod),
-                     PercentEncode(container));
-}
-
-std::string PercentEncode(std::string_view text) {
-  std::string encoded;
-  for (const char c : text) {
-    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                          c == '.' || c == '_' || c == '~';
-    if (is_plain) {
-      encoded += c;
-    } else {
-      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return encoded;
 }
 
 KindWatch::KindWatch(Options options, StreamGroup* streams, ClusterBook* book, std::function<double()> uniform,

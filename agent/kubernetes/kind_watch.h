@@ -137,10 +137,6 @@ class KindWatch {
 std::string_view KubeResourceName(KubeKind kind);
 // Path of the collection, "/apis/apps/v1/namespaces/NS/deployments"; nodes have no namespace.
 std::string KubeCollectionPath(KubeKind kind, std::string_view name_space);
-// Path and query of a container's log, without what asks for a part of it.
-std::string KubeLogPath(std::string_view name_space, std::string_view pod, std::string_view container);
-// For a part of a path or query.
-std::string PercentEncode(std::string_view text);
 
 }  // namespace muster::agent
 

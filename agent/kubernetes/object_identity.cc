@@ -41,17 +41,6 @@ std::string_view DeploymentOf(const KubeOwner& replica_set, const KubeLabels& la
   return std::string_view(name).substr(0, name.size() - ending.size());
 }
 
-// Everything but what RFC 3986 calls unreserved.
-void AppendEncoded(std::string_view text, std::string& out) {
-  for (const char c : text) {
-    if (absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' || c == '_' || c == '~') {
-      out.push_back(c);
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-}
-
 }  // namespace
 
 std::string_view KubeKindWord(KubeKind kind) {
@@ -118,15 +107,21 @@ ApplicationName ApplicationOf(const std::vector<KubeSpokesman>& spokesmen, std::
   return name;
 }
 
+std::string PercentEncode(std::string_view text) {
+  std::string encoded;
+  for (const char c : text) {
+    if (absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' || c == '_' || c == '~') {
+      encoded.push_back(c);
+    } else {
+      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return encoded;
+}
+
 std::string KubeLogPath(std::string_view name_space, std::string_view pod, std::string_view container, bool previous) {
-  std::string path = "/api/v1/namespaces/";
-  AppendEncoded(name_space, path);
-  path += "/pods/";
-  AppendEncoded(pod, path);
-  path += "/log?container=";
-  AppendEncoded(container, path);
-  if (previous) path += "&previous=true";
-  return path;
+  return fmt::format("/api/v1/namespaces/{}/pods/{}/log?container={}{}", PercentEncode(name_space), PercentEncode(pod),
+                     PercentEncode(container), previous ? "&previous=true" : "");
 }
 
 }  // namespace muster::agent

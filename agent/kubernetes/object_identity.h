@@ -32,6 +32,9 @@ struct KubeSpokesman {
 // `spokesmen` in the order in which they may speak. Texts are bounded and never empty but the version.
 ApplicationName ApplicationOf(const std::vector<KubeSpokesman>& spokesmen, std::string_view deployment_name);
 
+// For a part of a path or query: everything but what RFC 3986 calls unreserved becomes %XX.
+std::string PercentEncode(std::string_view text);
+
 // "/api/v1/namespaces/NS/pods/POD/log?container=C", with "&previous=true" for the run before.
 std::string KubeLogPath(std::string_view name_space, std::string_view pod, std::string_view container, bool previous);
 

@@ -161,9 +161,9 @@ void WatchLoop::PublishPicture(const Moment& now, bool is_due) {
       last_census_ = std::move(census);
       container_sink_->PublishCensus(last_census_);
     }
-    if (std::vector<LogContainer> containers = book_.LogContainers(); is_due || containers != last_containers_) {
-      last_containers_ = containers;
-      container_sink_->Publish(std::move(containers));
+    if (const std::uint64_t version = book_.LogsVersion(); is_due || version != last_logs_version_) {
+      last_logs_version_ = version;
+      container_sink_->Publish(book_.LogContainers());
     }
   }
   if (node_sink_ != nullptr && is_due) node_sink_->PublishNodes(book_.Nodes());

@@ -85,7 +85,7 @@ class WatchLoop {
   Instant next_look_;
   Instant next_publication_;
   std::optional<std::string> last_published_;
-  std::vector<LogContainer> last_containers_;
+  std::optional<std::uint64_t> last_logs_version_;
   std::optional<ContainerCensus> last_census_;
   std::optional<absl::Time> fault_since_;
   std::string fault_message_;

@@ -213,8 +213,9 @@ void CollectorLoop::NameOthers(std::set<std::string> others) {
   if (others_.empty()) return;
   std::vector<std::string> named(
       others_.begin(), std::next(others_.begin(), static_cast<std::ptrdiff_t>(std::min(others_.size(), kMaxNamed))));
-  log::Warning("logs: of {} containers only the {} newest are followed, not: {}{}", options_.max_followed + others_.size(),
-               options_.max_followed, fmt::join(named, ", "), others_.size() > kMaxNamed ? ", ..." : "");
+  log::Warning("logs: of {} containers only the {} newest are followed, not: {}{}",
+               options_.max_followed + others_.size(), options_.max_followed, fmt::join(named, ", "),
+               others_.size() > kMaxNamed ? ", ..." : "");
 }
 
 void CollectorLoop::Begin(const LogContainer& container, const Moment& now) {

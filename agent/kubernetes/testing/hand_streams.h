@@ -46,8 +46,12 @@ class HandStreams : public StreamGroup {
   absl::Duration last_wait() const { return last_wait_; }
 
   // Given by the next Wait.
-  void Headers(Id id) { pending_.push_back({.event = {.id = id, .bytes = {}, .is_open = true, .status = {}}, .bytes = {}}); }
-  void Bytes(Id id, std::string bytes) { pending_.push_back({.event = {.id = id, .bytes = {}, .status = {}}, .bytes = std::move(bytes)}); }
+  void Headers(Id id) {
+    pending_.push_back({.event = {.id = id, .bytes = {}, .is_open = true, .status = {}}, .bytes = {}});
+  }
+  void Bytes(Id id, std::string bytes) {
+    pending_.push_back({.event = {.id = id, .bytes = {}, .status = {}}, .bytes = std::move(bytes)});
+  }
   void End(Id id, absl::Status status = absl::OkStatus(), int http_code = 0,
            std::optional<absl::Duration> retry_after = std::nullopt) {
     pending_.push_back({.event = {.id = id,
