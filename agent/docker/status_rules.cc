@@ -25,6 +25,7 @@ bool IsBad(Class c) { return c == Class::kError || c == Class::kPaused || c == C
 
 std::string MessageOf(const std::vector<const NamedJudgement*>& containers) {
   std::vector<Complaint> complaints;
+  complaints.reserve(containers.size());
   for (const NamedJudgement* c : containers) {
     complaints.push_back({.name = c->name, .reason = c->judgement.reason, .output = c->judgement.output});
   }

@@ -54,7 +54,7 @@ std::string DescribeKubeFault(KubeKind kind, const absl::Status& status, std::st
                   message));
 }
 
-WatchLoop::WatchLoop(Options options, std::function<double()> uniform, const Clock* clock,
+WatchLoop::WatchLoop(Options options, const std::function<double()>& uniform, const Clock* clock,
                      std::unique_ptr<StreamGroup> streams, PresentSink* sink, ContainerSink* containers,
                      NodeSink* nodes)
     : options_(std::move(options)),

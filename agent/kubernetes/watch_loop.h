@@ -48,8 +48,8 @@ class WatchLoop {
     Backoff::Options backoff = {.initial = absl::Seconds(1), .maximum = absl::Seconds(30)};
   };
   // All pointers outlive this; `containers` and `nodes` may be null. `uniform`: see Backoff.
-  WatchLoop(Options options, std::function<double()> uniform, const Clock* clock, std::unique_ptr<StreamGroup> streams,
-            PresentSink* sink, ContainerSink* containers, NodeSink* nodes);
+  WatchLoop(Options options, const std::function<double()>& uniform, const Clock* clock,
+            std::unique_ptr<StreamGroup> streams, PresentSink* sink, ContainerSink* containers, NodeSink* nodes);
 
   // Does what is due, waits for the API server until something else is, and takes what it gives.
   void Turn();
