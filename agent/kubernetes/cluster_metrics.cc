@@ -10,15 +10,13 @@
 #include "agent/metrics/host_sample.h"
 #include "common/log.h"
 #include "common/status.h"
-#include "common/time_format.h"
 
 namespace muster::agent {
 namespace {
 
 constexpr absl::Duration kUsageDeadline = absl::Seconds(10);
 
-void AddNodes(const ClusterReading& reading, v1::HostReport* report) {
-  v1::HostSample* sample = report->mutable_sample();
+void AddNodes(const ClusterReading& reading, v1::HostSample* sample) {
   std::map<std::string_view, const KubeNodeUsage*> usages;
   if (reading.node_usage.ok()) {
     for (const KubeNodeUsage& usage : *reading.node_usage) usages.emplace(usage.node, &usage);
@@ -42,15 +40,6 @@ void AddNodes(const ClusterReading& reading, v1::HostReport* report) {
     } else if (reading.node_usage.ok()) {
       sample->add_missing(fmt::format("usage of node {}", node.meta.name));
     }
-    if (report->nodes_size() >= kMaxNodes) continue;
-    v1::NodeUse* entry = report->add_nodes();
-    entry->set_name(node.meta.name);
-    entry->set_is_ready(node.is_ready);
-    entry->set_cpu_cores(node_cores);
-    entry->set_memory_total_bytes(node.memory_bytes);
-    if (usage == usages.end()) continue;
-    entry->set_cpu_used_cores(usage->second->cpu_cores);
-    entry->set_memory_used_bytes(usage->second->memory_bytes);
   }
   sample->set_cpu_cores(cores);
   sample->set_memory_total_bytes(memory);
@@ -92,7 +81,7 @@ void AddDeployments(const ClusterReading& reading, v1::HostSample* sample) {
 
 v1::HostReport MakeClusterReport(const ClusterReading& reading) {
   v1::HostReport report;
-  if (reading.has_nodes) AddNodes(reading, &report);
+  if (reading.has_nodes) AddNodes(reading, report.mutable_sample());
   AddDeployments(reading, report.mutable_sample());
   if (reading.census.has_value()) {
     FillCensus(*reading.census, report.mutable_sample());
@@ -106,27 +95,15 @@ v1::HostReport MakeClusterReport(const ClusterReading& reading) {
 ClusterMetrics::ClusterMetrics(Parts parts)
     : api_(std::move(parts.api)),
       name_space_(std::move(parts.name_space)),
-      clock_(parts.clock),
-      records_(parts.records),
-      reports_(parts.reports),
-      thread_(&ClusterMetrics::Run, this) {}
+      loop_({.clock = parts.clock,
+             .records = parts.records,
+             .reports = parts.reports,
+             .forget = [] {},
+             .read = [this](Moment /*now*/) { return Read(); }}) {}
 
 ClusterMetrics::~ClusterMetrics() {
-  {
-    MutexLock lock(&mutex_);
-    stopping_ = true;
-    wake_.NotifyOne();
-  }
+  loop_.Stop();
   api_->Cancel();
-  thread_.join();
-}
-
-void ClusterMetrics::SetEnabled(bool enabled) {
-  MutexLock lock(&mutex_);
-  if (enabled == enabled_) return;
-  enabled_ = enabled;
-  ++switches_;
-  wake_.NotifyOne();
 }
 
 void ClusterMetrics::Publish(std::vector<LogContainer> containers) {
@@ -144,36 +121,6 @@ void ClusterMetrics::PublishNodes(std::vector<KubeNode> nodes) {
   nodes_ = std::move(nodes);
 }
 
-void ClusterMetrics::Run() {
-  while (WaitUntilDue()) Sample();
-}
-
-bool ClusterMetrics::WaitUntilDue() {
-  while (true) {
-    bool is_off = false;
-    {
-      MutexLock lock(&mutex_);
-      if (stopping_) return false;
-      const Instant now = clock_->Monotonic();
-      if (switches_ != switches_seen_) {
-        switches_seen_ = switches_;
-        schedule_.Restart(enabled_, now);
-        is_off = !enabled_;
-      } else if (now >= schedule_.due()) {
-        return true;
-      } else {
-        wake_.WaitFor(&mutex_, std::min(schedule_.due() - now, kSampleInterval));
-      }
-    }
-    if (is_off) reports_->PublishHost(std::nullopt, clock_->Monotonic());
-  }
-}
-
-bool ClusterMetrics::StillWanted() {
-  MutexLock lock(&mutex_);
-  return !stopping_ && switches_ == switches_seen_;
-}
-
 absl::StatusOr<std::string> ClusterMetrics::Get(std::string target) {
   ASSIGN_OR_RETURN(HttpResponse response,
                    api_->Get({.target = target, .deadline = kUsageDeadline, .max_body_bytes = kMaxUsageBytes}));
@@ -183,9 +130,7 @@ absl::StatusOr<std::string> ClusterMetrics::Get(std::string target) {
                    fmt::format("{}: {}{}{}", target, response.code, message.empty() ? "" : ": ", message));
 }
 
-void ClusterMetrics::Sample() {
-  const Moment now = clock_->Read();
-  schedule_.Sampled(now.monotonic);
+v1::HostReport ClusterMetrics::Read() {
   ClusterReading reading;
   reading.has_nodes = name_space_.empty();
   {
@@ -207,13 +152,7 @@ void ClusterMetrics::Sample() {
     reading.container_usage = body.ok() ? DecodeKubePodUsage(*body) : body.status();
     if (!reading.container_usage.ok()) log::Debug("usage of pods: {}", MessageOf(reading.container_usage.status()));
   }
-  v1::HostReport report = MakeClusterReport(reading);
-  if (!StillWanted()) return;
-  v1::Record record;
-  *record.mutable_observed_at() = ToProto(now.wall);
-  *record.mutable_host_sample() = report.sample();
-  records_->Append(std::move(record));
-  reports_->PublishHost(std::move(report), now.monotonic);
+  return MakeClusterReport(reading);
 }
 
 }  // namespace muster::agent

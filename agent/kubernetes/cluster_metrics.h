@@ -4,18 +4,16 @@
 #ifndef MUSTER_AGENT_KUBERNETES_CLUSTER_METRICS_H_
 #define MUSTER_AGENT_KUBERNETES_CLUSTER_METRICS_H_
 
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "agent/http/http_client.h"
 #include "agent/kubernetes/object_decode.h"
 #include "agent/kubernetes/watch_loop.h"
 #include "agent/metrics/metrics_source.h"
-#include "agent/metrics/sample_schedule.h"
+#include "agent/metrics/sample_loop.h"
 #include "agent/records.h"
 #include "agent/reports.h"
 #include "common/clock.h"
@@ -23,8 +21,6 @@
 
 namespace muster::agent {
 
-// Of a report.
-inline constexpr int kMaxNodes = 200;
 // Some 600 bytes a pod.
 inline constexpr std::size_t kMaxUsageBytes = 16 * 1024 * 1024;
 
@@ -57,40 +53,25 @@ class ClusterMetrics : public MetricsSource, public NodeSink {
   // Stops within milliseconds, whatever hangs.
   ~ClusterMetrics() override;
 
-  void SetEnabled(bool enabled) override;
+  void SetEnabled(bool enabled) override { loop_.SetEnabled(enabled); }
   void Publish(std::vector<LogContainer> containers) override;
   void PublishCensus(const std::optional<ContainerCensus>& census) override;
   void PublishNodes(std::vector<KubeNode> nodes) override;
 
  private:
-  void Run();
-  // False when the thread is to end.
-  bool WaitUntilDue();
-  bool StillWanted();
-  void Sample();
+  v1::HostReport Read();
   absl::StatusOr<std::string> Get(std::string target);
 
   const std::unique_ptr<HttpClient> api_;
   const std::string name_space_;
-  const Clock* const clock_;
-  RecordSink* const records_;
-  HostReportSink* const reports_;
-
-  // The thread's own.
-  SampleSchedule schedule_;
-  std::uint64_t switches_seen_ = 0;
 
   Mutex mutex_;
-  CondVar wake_;
-  bool enabled_ ABSL_GUARDED_BY(mutex_) = false;
-  // Counts changes of enabled_.
-  std::uint64_t switches_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<LogContainer> containers_ ABSL_GUARDED_BY(mutex_);
   std::optional<ContainerCensus> census_ ABSL_GUARDED_BY(mutex_);
   std::vector<KubeNode> nodes_ ABSL_GUARDED_BY(mutex_);
 
-  std::thread thread_;
+  // Last: it reads all of the above.
+  SampleLoop loop_;
 };
 
 }  // namespace muster::agent

@@ -4,11 +4,9 @@
 #ifndef MUSTER_AGENT_METRICS_METRICS_COLLECTOR_H_
 #define MUSTER_AGENT_METRICS_METRICS_COLLECTOR_H_
 
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "agent/docker/engine_client.h"
@@ -18,7 +16,7 @@
 #include "agent/metrics/host_files.h"
 #include "agent/metrics/host_reading.h"
 #include "agent/metrics/metrics_source.h"
-#include "agent/metrics/sample_schedule.h"
+#include "agent/metrics/sample_loop.h"
 #include "agent/records.h"
 #include "agent/reports.h"
 #include "common/clock.h"
@@ -44,7 +42,7 @@ class MetricsCollector : public MetricsSource {
   // Stops within milliseconds, whatever hangs.
   ~MetricsCollector() override;
 
-  void SetEnabled(bool enabled) override;
+  void SetEnabled(bool enabled) override { loop_.SetEnabled(enabled); }
   void Publish(std::vector<LogContainer> containers) override;
   void PublishCensus(const std::optional<ContainerCensus>& census) override;
 
@@ -57,38 +55,24 @@ class MetricsCollector : public MetricsSource {
     bool is_known = false;
   };
 
-  void Run();
-  // Waits until a sample is due; false when the thread is to end.
-  bool WaitUntilDue();
-  // False while the thread is to end or somebody switched since `switches_seen_`.
-  bool StillWanted();
-  void Sample();
-  v1::HostReport Read(const Runtime& runtime, Moment now);
+  v1::HostReport Read(Moment now);
 
   const std::string host_root_;
   const Clock* const clock_;
-  RecordSink* const records_;
-  HostReportSink* const reports_;
   const std::unique_ptr<HostFiles> files_;
   const std::unique_ptr<HttpClient> http_;
   FilesystemProbe probe_;
 
-  // The thread's own.
+  // The loop's thread's own.
   EngineClient engine_;
-  SampleSchedule schedule_;
   std::optional<HostReading> last_;
   ContainerUses uses_;
-  std::uint64_t switches_seen_ = 0;
 
   Mutex mutex_;
-  CondVar wake_;
-  bool enabled_ ABSL_GUARDED_BY(mutex_) = false;
-  // Counts changes of enabled_.
-  std::uint64_t switches_ ABSL_GUARDED_BY(mutex_) = 0;
   Runtime runtime_ ABSL_GUARDED_BY(mutex_);
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::thread thread_;
+  // Last: it reads all of the above.
+  SampleLoop loop_;
 };
 
 }  // namespace muster::agent
