@@ -249,10 +249,12 @@ std::string HostText(const fleet::v1::GetHostMetricsResponse& response) {
     parts.push_back(
         fmt::format("CPU {:.0f} % of {}", 100 * metrics.cpu_usage_ratio(), ValueText(metrics.cpu_cores(), "cores")));
   }
-  if (metrics.memory_total_bytes() > 0) {
+  if (metrics.memory_total_bytes() > 0 && metrics.memory_used_bytes() > 0) {
     const double share =
         static_cast<double>(metrics.memory_used_bytes()) / static_cast<double>(metrics.memory_total_bytes());
     parts.push_back(fmt::format("memory {:.0f} % of {}", 100 * share, SizeText(metrics.memory_total_bytes())));
+  } else if (metrics.memory_total_bytes() > 0) {
+    parts.push_back(fmt::format("memory {}, use not known", SizeText(metrics.memory_total_bytes())));
   }
   AddDisks(metrics, &parts);
   parts.push_back(fmt::format("{} ago", FormatAge(FromProto(response.age()))));

@@ -35,7 +35,7 @@ HostNumbers NumbersOf(const agent::v1::HostReport& report, absl::Time taken) {
       .load15 = sample.has_load15() ? sample.load15() : kUnknown,
       // No machine has none.
       .memory_total = sample.memory_total_bytes() > 0 ? static_cast<double>(sample.memory_total_bytes()) : kUnknown,
-      .memory_used = sample.memory_total_bytes() > 0 ? static_cast<double>(sample.memory_used_bytes()) : kUnknown,
+      .memory_used = sample.memory_used_bytes() > 0 ? static_cast<double>(sample.memory_used_bytes()) : kUnknown,
       .swap_total = static_cast<double>(sample.swap_total_bytes()),
       .swap_used = static_cast<double>(sample.swap_used_bytes()),
       .container_restarts = static_cast<double>(sample.container_restarts()),

@@ -72,7 +72,8 @@ void AddHost(const HostSample& sample, Values& values) {
   // No host has no memory: nothing of /proc/meminfo could be read. Many have no swap.
   if (sample.memory_total_bytes() > 0) {
     values.AddBytes(MetricSeries::kMemoryTotal, sample.memory_total_bytes());
-    values.AddBytes(MetricSeries::kMemoryUsed, sample.memory_used_bytes());
+    // Of a cluster without a metrics API only the total is known.
+    if (sample.memory_used_bytes() > 0) values.AddBytes(MetricSeries::kMemoryUsed, sample.memory_used_bytes());
     values.AddBytes(MetricSeries::kSwapTotal, sample.swap_total_bytes());
     values.AddBytes(MetricSeries::kSwapUsed, sample.swap_used_bytes());
   }
