@@ -1,6 +1,7 @@
 #include "agent/deployments/picture.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace muster::agent {
 namespace {
@@ -35,6 +36,15 @@ void KeepWithinPictureSize(Present& present) {
     present.deployments.pop_back();
     ++present.omitted;
   }
+}
+
+std::string Fingerprint(const Present& present) {
+  std::string bytes = std::to_string(present.omitted);
+  for (const v1::DeploymentState& state : present.deployments) {
+    bytes += '\n';
+    state.AppendToString(&bytes);
+  }
+  return bytes;
 }
 
 }  // namespace muster::agent

@@ -5,7 +5,7 @@
 
 #include <array>
 #include <cstddef>
-#include <vector>
+#include <string>
 
 #include "agent/present.h"
 
@@ -26,6 +26,9 @@ std::size_t GoneDeploymentsBeside(std::size_t living);
 
 // Leaves out resources, then whole deployments from the end, until `present.deployments` has at most kMaxPictureBytes.
 void KeepWithinPictureSize(Present& present);
+
+// One text for "has anything changed": deployments hold no maps, so their bytes are stable.
+std::string Fingerprint(const Present& present);
 
 }  // namespace muster::agent
 

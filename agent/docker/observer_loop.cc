@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/deployments/picture.h"
 #include "common/log.h"
 #include "common/status.h"
 #include "common/text.h"
@@ -16,16 +17,6 @@ constexpr std::size_t kMaxFaultBytes = kMaxMessageBytes;
 // Keeps a misbehaving engine that ends each stream at once from being asked in a tight loop.
 constexpr absl::Duration kMinRetryDelay = absl::Milliseconds(100);
 constexpr absl::Duration kMinRelistInterval = absl::Seconds(1);
-
-// One text for "has anything changed": deployments hold no maps, so their bytes are stable.
-std::string Fingerprint(const Present& present) {
-  std::string bytes = std::to_string(present.omitted);
-  for (const v1::DeploymentState& state : present.deployments) {
-    bytes += '\n';
-    state.AppendToString(&bytes);
-  }
-  return bytes;
-}
 
 }  // namespace
 
