@@ -21,7 +21,6 @@ struct ClusterConfig {
 };
 
 using EnvLookup = std::function<std::optional<std::string>(const std::string& name)>;
-inline constexpr char kServiceAccountDirectory[] = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 // In a pod, by KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT and the files ca.crt, namespace and token in
 // `directory`. The token is read anew as the kubelet renews it; `clock` outlives the config. kNotFound

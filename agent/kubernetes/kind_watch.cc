@@ -80,7 +80,7 @@ void KindWatch::Tick(const Moment& now) {
     case State::kListing:
       return Fail(MakeError(absl::StatusCode::kDeadlineExceeded, "LIST_TOO_SLOW",
                             fmt::format("the list of {} did not end in time", KubeResourceName(options_.kind))),
-                  std::nullopt, now.monotonic);
+                  now);
     case State::kWatching:
       if (now.monotonic >= list_again_) {
         Close();
@@ -161,7 +161,7 @@ bool KindWatch::Take(const StreamGroup::Event& event, const Moment& now) {
     Fail(MakeError(absl::StatusCode::kResourceExhausted, "OBJECTS_TOO_LARGE",
                    fmt::format("{} {} have more than {} MiB", kMinListPageSize, KubeResourceName(options_.kind),
                                kMaxListPageBytes >> 20)),
-         std::nullopt, now.monotonic);
+         now);
   }
   return true;
 }
@@ -170,8 +170,7 @@ void KindWatch::TakePage(const Moment& now) {
   absl::StatusOr<KubeListPage> page = DecodeKubeList(options_.kind, body_);
   body_.clear();
   if (!page.ok()) {
-    return Fail(Annotate(page.status(), fmt::format("the list of {}", KubeResourceName(options_.kind))), std::nullopt,
-                now.monotonic);
+    return Fail(Annotate(page.status(), fmt::format("the list of {}", KubeResourceName(options_.kind))), now);
   }
   for (KubeObject& object : page->objects) {
     listed_.insert(MetaOf(object).uid);
@@ -207,7 +206,7 @@ void KindWatch::TakeLines(std::string_view bytes, const Moment& now) {
   Fail(MakeError(absl::StatusCode::kDataLoss, "WATCH_LINE_TOO_LONG",
                  fmt::format("a change of {} has more than {} MiB", KubeResourceName(options_.kind),
                              kMaxWatchLineBytes >> 20)),
-       std::nullopt, now.monotonic);
+       now);
   must_list_ = true;
 }
 
@@ -215,8 +214,7 @@ bool KindWatch::TakeLine(const std::string& line, const Moment& now) {
   absl::StatusOr<KubeWatchEvent> event = DecodeKubeWatchLine(options_.kind, line);
   if (!event.ok()) {
     ++unreadable_lines_;
-    Fail(Annotate(event.status(), fmt::format("a change of {}", KubeResourceName(options_.kind))), std::nullopt,
-         now.monotonic);
+    Fail(Annotate(event.status(), fmt::format("a change of {}", KubeResourceName(options_.kind))), now);
     must_list_ = true;
     return false;
   }
@@ -246,7 +244,7 @@ bool KindWatch::TakeLine(const std::string& line, const Moment& now) {
   Fail(MakeError(absl::StatusCode::kUnavailable, "WATCH_ERROR",
                  fmt::format("the watch of {} ended: {} ({})", KubeResourceName(options_.kind), event->error_message,
                              event->error_code)),
-       std::nullopt, now.monotonic);
+       now);
   return false;
 }
 
@@ -273,30 +271,36 @@ void KindWatch::EndStream(const StreamGroup::Event& event, const Moment& now) {
       return;
     case 403:
     case 404:
-      return Forbid(event.status, now.monotonic);
+      return Forbid(event, now.monotonic);
     default:
       break;
   }
   if (state == State::kWatching && now.monotonic - opened_ >= kStableWatch && event.http_code == 200) {
     backoff_.Reset();
   }
-  Fail(event.status, event.retry_after, now.monotonic);
+  FailWith(event, now.monotonic);
 }
 
-void KindWatch::Fail(const absl::Status& status, std::optional<absl::Duration> retry_after, Instant now) {
-  Close();
-  if (!trouble_.has_value()) trouble_ = Trouble{.status = status, .since = now};
-  trouble_->status = status;
-  due_ = now + retry_after.value_or(backoff_.Next());
+void KindWatch::Fail(const absl::Status& status, const Moment& now) {
+  StreamGroup::Event event;
+  event.status = status;
+  FailWith(event, now.monotonic);
 }
 
-void KindWatch::Forbid(const absl::Status& status, Instant now) {
+void KindWatch::FailWith(const StreamGroup::Event& event, Instant now) {
   Close();
-  if (!is_forbidden_) {
-    log::Warning("{} are not seen: {}", KubeResourceName(options_.kind), MessageOf(status));
-  }
+  // Of a stream that was open and broke, 200 is no answer to tell.
+  const int http_code = event.http_code == 200 ? 0 : event.http_code;
+  trouble_ =
+      Trouble{.status = event.status, .http_code = http_code, .since = trouble_.has_value() ? trouble_->since : now};
+  due_ = now + event.retry_after.value_or(backoff_.Next());
+}
+
+void KindWatch::Forbid(const StreamGroup::Event& event, Instant now) {
+  Close();
+  if (!is_forbidden_) log::Warning("{} are not seen: {}", KubeResourceName(options_.kind), MessageOf(event.status));
   is_forbidden_ = true;
-  trouble_ = Trouble{.status = status, .since = now};
+  trouble_ = Trouble{.status = event.status, .http_code = event.http_code, .since = now};
   must_list_ = true;
   continue_token_.clear();
   due_ = now + kForbiddenRetry;

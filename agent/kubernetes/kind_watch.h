@@ -70,6 +70,8 @@ class KindWatch {
   // Why it is not up to date, and since when; nullopt: a list or a watch is open and well.
   struct Trouble {
     absl::Status status;
+    // Of an answer that is an error; else 0.
+    int http_code = 0;
     Instant since;
   };
   const std::optional<Trouble>& trouble() const { return trouble_; }
@@ -90,8 +92,9 @@ class KindWatch {
   // False: the stream is of no more use and was closed.
   bool TakeLine(const std::string& line, const Moment& now);
   void EndStream(const StreamGroup::Event& event, const Moment& now);
-  void Fail(const absl::Status& status, std::optional<absl::Duration> retry_after, Instant now);
-  void Forbid(const absl::Status& status, Instant now);
+  void Fail(const absl::Status& status, const Moment& now);
+  void FailWith(const StreamGroup::Event& event, Instant now);
+  void Forbid(const StreamGroup::Event& event, Instant now);
   void ListAnew(Instant now);
   void IsWell() { trouble_.reset(); }
   std::string Path() const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/deployments/picture.h"
 #include "common/log.h"
 #include "common/status.h"
 #include "common/text.h"
@@ -16,41 +17,31 @@ namespace {
 constexpr absl::Duration kMinPublishInterval = absl::Seconds(1);
 constexpr absl::Duration kMaxWait = absl::Seconds(10);
 
-// One text for "has anything changed": deployments hold no maps, so their bytes are stable.
-std::string Fingerprint(const Present& present) {
-  std::string bytes = std::to_string(present.omitted);
-  for (const v1::DeploymentState& state : present.deployments) {
-    bytes += '\n';
-    state.AppendToString(&bytes);
-  }
-  return bytes;
-}
-
 }  // namespace
 
 bool IsKindNeeded(KubeKind kind) { return kind != KubeKind::kEvent && kind != KubeKind::kNode; }
 
-std::string DescribeKubeFault(KubeKind kind, const absl::Status& status, std::string_view server) {
-  const std::string reason = ReasonOf(status);
+std::string DescribeKubeFault(KubeKind kind, const KindWatch::Trouble& trouble, std::string_view server) {
+  const std::string reason = ReasonOf(trouble.status);
+  const std::string message = MessageOf(trouble.status);
   const auto say = [&](std::string_view what) { return fmt::format("Kubernetes API at {}: {}", server, what); };
-  const std::string message = MessageOf(status);
-  if (reason == "HTTP_CODE" && message.find("401") != std::string::npos) {
+  if (trouble.http_code == 401) {
     return say(
         fmt::format("the agent's token is refused ({}). Look whether its service account is still there, or "
                     "apply the connect manifest again",
                     message));
   }
-  if (reason == "HTTP_CODE" && message.find("403") != std::string::npos) {
+  if (trouble.http_code == 403) {
     return say(fmt::format("the agent's role does not let it list and watch {} ({}). Apply the connect manifest again",
                            KubeResourceName(kind), message));
   }
-  if (reason == "HTTP_CODE") return say(fmt::format("{} cannot be read ({})", KubeResourceName(kind), message));
+  if (trouble.http_code != 0) return say(fmt::format("{} cannot be read ({})", KubeResourceName(kind), message));
   if (reason == "BAD_JSON" || reason == "BAD_HTTP") {
     return say(fmt::format("the answer is not the Kubernetes API's ({}). Look at what listens there", message));
   }
   return say(
-      fmt::format("cannot be reached ({}). If this lasts, look at the API server and at network policies between "
-                  "it and the agent",
+      fmt::format("cannot be reached ({}). If this lasts, look at the API server and at network policies between it "
+                  "and the agent",
                   message));
 }
 
@@ -175,7 +166,7 @@ void WatchLoop::PublishPicture(const Moment& now, bool is_due) {
 
 void WatchLoop::PublishFault(const KindWatch& kind, const Moment& now) {
   const KindWatch::Trouble& trouble = *kind.trouble();
-  std::string message = CleanUtf8(DescribeKubeFault(kind.kind(), trouble.status, options_.server), kMaxMessageBytes);
+  std::string message = CleanUtf8(DescribeKubeFault(kind.kind(), trouble, options_.server), kMaxMessageBytes);
   if (!fault_since_.has_value()) fault_since_ = now.wall - (now.monotonic - trouble.since);
   if (message == fault_message_) return;
   log::Warning("{}", message);

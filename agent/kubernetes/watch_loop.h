@@ -98,7 +98,7 @@ class WatchLoop {
 bool IsKindNeeded(KubeKind kind);
 
 // What the operator reads: what failed and what to do.
-std::string DescribeKubeFault(KubeKind kind, const absl::Status& status, std::string_view server);
+std::string DescribeKubeFault(KubeKind kind, const KindWatch::Trouble& trouble, std::string_view server);
 
 }  // namespace muster::agent
 
