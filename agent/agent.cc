@@ -155,23 +155,30 @@ class OwnLogWatch {
   LogTap* const tap_;
 };
 
-std::unique_ptr<MetricsSource> MakeMetrics(const RunConfig& config, const std::optional<Cluster>& cluster,
-                                           const Clock* clock, RecordSink* records, HostReportSink* reports) {
+struct Metrics {
+  std::unique_ptr<MetricsSource> source;
+  // Null where there is no cluster.
+  NodeSink* nodes = nullptr;
+};
+Metrics MakeMetrics(const RunConfig& config, const std::optional<Cluster>& cluster, const Clock* clock,
+                    RecordSink* records, HostReportSink* reports) {
   if (cluster.has_value()) {
-    return std::make_unique<ClusterMetrics>(
+    auto metrics = std::make_unique<ClusterMetrics>(
         ClusterMetrics::Parts{.api = std::make_unique<BeastHttpClient>(cluster->server),
                               .name_space = cluster->name_space,
                               .clock = clock,
                               .records = records,
                               .reports = reports});
+    NodeSink* const nodes = metrics.get();
+    return {.source = std::move(metrics), .nodes = nodes};
   }
-  return std::make_unique<MetricsCollector>(
-      MetricsCollector::Parts{.host_root = config.host_root,
-                              .files = std::make_unique<RootedHostFiles>(config.host_root),
-                              .engine = std::make_unique<BeastHttpClient>(HttpServer::AtSocket(config.docker_socket)),
-                              .clock = clock,
-                              .records = records,
-                              .reports = reports});
+  return {.source = std::make_unique<MetricsCollector>(MetricsCollector::Parts{
+              .host_root = config.host_root,
+              .files = std::make_unique<RootedHostFiles>(config.host_root),
+              .engine = std::make_unique<BeastHttpClient>(HttpServer::AtSocket(config.docker_socket)),
+              .clock = clock,
+              .records = records,
+              .reports = reports})};
 }
 
 AgentState InitialState(const DataDir& dir, const RunConfig& config) {
@@ -256,13 +263,10 @@ absl::Status RunAgent(const RunConfig& config) {
                          clock, std::make_unique<BeastStreamGroup>(runtime_server), &masker, &journal, &own_log);
   housekeeping.set_collector(&collector);
   const OwnLogWatch own_log_watch(&own_log, &collector);
-  const std::unique_ptr<MetricsSource> metrics = MakeMetrics(config, cluster, clock, &journal, &runner);
-  housekeeping.set_metrics(metrics.get());
-  ContainerFanOut containers(&collector, metrics.get());
-  observer = MakeObserver(config, cluster,
-                          {.present = &recorder,
-                           .containers = &containers,
-                           .nodes = cluster.has_value() ? static_cast<ClusterMetrics*>(metrics.get()) : nullptr});
+  const Metrics metrics = MakeMetrics(config, cluster, clock, &journal, &runner);
+  housekeeping.set_metrics(metrics.source.get());
+  ContainerFanOut containers(&collector, metrics.source.get());
+  observer = MakeObserver(config, cluster, {.present = &recorder, .containers = &containers, .nodes = metrics.nodes});
   housekeeping.set_observer(observer.get());
 
   log::Info("muster-agent {} reports target {} to the hub {}", kVersion, config.target_id, config.hub.address);

@@ -54,15 +54,6 @@ absl::StatusOr<std::string> ParseTargetId(const std::string& text) {
   return BadConfig("BAD_TARGET_ID", "--target-id is not the id of a target; copy it from muster target list");
 }
 
-absl::StatusOr<Runtime> ParseRuntime(const std::string& text) {
-  if (text == "auto") return Runtime::kAuto;
-  if (text == "docker") return Runtime::kDocker;
-  if (text == "none") return Runtime::kNone;
-  if (text == "kubernetes") return Runtime::kKubernetes;
-  return BadConfig("BAD_RUNTIME",
-                   fmt::format("--runtime \"{}\" is not known; use auto, docker, kubernetes or none", text));
-}
-
 // An RFC 1123 label, as namespaces are named; empty: none was given.
 absl::StatusOr<std::string> ParseNamespace(const std::string& text) {
   const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
@@ -192,6 +183,15 @@ absl::StatusOr<HubAddress> FinalizeHub(const RawRunConfig& raw) {
   }
   hub.insecure = raw.insecure;
   return hub;
+}
+
+absl::StatusOr<Runtime> ParseRuntime(const std::string& text) {
+  if (text == "auto") return Runtime::kAuto;
+  if (text == "docker") return Runtime::kDocker;
+  if (text == "none") return Runtime::kNone;
+  if (text == "kubernetes") return Runtime::kKubernetes;
+  return BadConfig("BAD_RUNTIME",
+                   fmt::format("--runtime \"{}\" is not known; use auto, docker, kubernetes or none", text));
 }
 
 absl::StatusOr<std::string> ParseHostRoot(const std::string& text) {

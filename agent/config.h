@@ -76,7 +76,8 @@ struct RunConfig {
 absl::StatusOr<RunConfig> Finalize(const RawRunConfig& raw);
 // The part that says where the hub is.
 absl::StatusOr<HubAddress> FinalizeHub(const RawRunConfig& raw);
-// The form that RunConfig has.
+// The forms that RunConfig has.
+absl::StatusOr<Runtime> ParseRuntime(const std::string& text);
 absl::StatusOr<std::string> ParseHostRoot(const std::string& text);
 // The expressions in a mask file, one a line; empty lines and those that begin with # are skipped. An error names the
 // file and the line.

@@ -11,9 +11,12 @@
 #include "agent/docker/docker_observer.h"
 #include "agent/host/data_dir.h"
 #include "agent/host/secret_file.h"
+#include "agent/http/beast_http_client.h"
 #include "agent/jobs/push_command.h"
 #include "agent/jobs/unix_socket.h"
+#include "agent/kubernetes/object_decode.h"
 #include "agent/link/grpc_dialer.h"
+#include "agent/make_observer.h"
 #include "common/files.h"
 #include "common/mutex.h"
 #include "common/status.h"
@@ -26,6 +29,8 @@ namespace {
 constexpr absl::Duration kHubPatience = absl::Seconds(15);
 // Numbers of thousands of interrupts.
 constexpr std::size_t kMaxStatBytes = 4 * 1024 * 1024;
+constexpr absl::Duration kApiPatience = absl::Seconds(10);
+constexpr std::size_t kMaxVersionBytes = 64 * 1024;
 constexpr absl::Duration kSocketPatience = absl::Seconds(2);
 
 // The end of a stream on which nothing was said.
@@ -80,6 +85,38 @@ Finding ExamineDocker(const RawRunConfig& raw) {
   const bool wanted = raw.runtime == "docker" || probe.is_present;
   if (wanted) return {"docker", false, probe.problem};
   return {"docker", true, fmt::format("no engine at {}: a host without deployments", raw.docker_socket)};
+}
+
+// Name, TCP, TLS, trust and the token in one.
+Finding ExamineCluster(const Cluster& cluster) {
+  BeastHttpClient api(cluster.server);
+  const std::string where = fmt::format("the API server at {}:{}", cluster.server.host, cluster.server.port);
+  const absl::StatusOr<HttpResponse> answer =
+      api.Get({.target = "/version", .deadline = kApiPatience, .max_body_bytes = kMaxVersionBytes});
+  if (!answer.ok()) return {"kubernetes", false, fmt::format("{}: {}", where, MessageOf(answer.status()))};
+  if (answer->code != 200) {
+    const std::string message = KubeStatusMessage(answer->body);
+    return {"kubernetes", false,
+            fmt::format("{} answers {}{}{}", where, answer->code, message.empty() ? "" : ": ", message)};
+  }
+  const absl::StatusOr<std::string> version = DecodeKubeVersion(answer->body);
+  if (!version.ok()) return {"kubernetes", false, fmt::format("{} is none: {}", where, MessageOf(version.status()))};
+  return {"kubernetes", true,
+          fmt::format("kubernetes {}, {}; {}", *version, where,
+                      cluster.name_space.empty() ? "all namespaces" : "namespace " + cluster.name_space)};
+}
+
+// What runs the deployments: the cluster of `run` with the same options, else Docker.
+Finding ExamineRuntime(const RawRunConfig& raw, Runtime runtime) {
+  RunConfig config;
+  config.runtime = runtime;
+  config.kubeconfig = raw.kubeconfig;
+  config.service_account_dir = raw.service_account_dir;
+  config.kube_namespace = raw.kube_namespace;
+  config.cluster = raw.cluster;
+  const absl::StatusOr<std::optional<Cluster>> cluster = FindCluster(config);
+  if (!cluster.ok()) return {"kubernetes", false, MessageOf(cluster.status())};
+  return cluster->has_value() ? ExamineCluster(**cluster) : ExamineDocker(raw);
 }
 
 Finding ExamineSecretFile(const std::string& path) {
@@ -137,8 +174,9 @@ Finding ExamineMaskFile(const std::string& path) {
 absl::StatusOr<std::vector<Finding>> Examine(const RawRunConfig& raw) {
   ASSIGN_OR_RETURN(const HubAddress hub, FinalizeHub(raw));
   ASSIGN_OR_RETURN(const std::string host_root, ParseHostRoot(raw.host_root));
+  ASSIGN_OR_RETURN(const Runtime runtime, ParseRuntime(raw.runtime));
   std::vector<Finding> findings = {ExamineHub(hub), ExamineHost(host_root)};
-  if (raw.runtime != "none") findings.push_back(ExamineDocker(raw));
+  if (runtime != Runtime::kNone) findings.push_back(ExamineRuntime(raw, runtime));
   if (!raw.target_secret_file.empty()) findings.push_back(ExamineSecretFile(raw.target_secret_file));
   if (!raw.data_dir.empty()) findings.push_back(ExamineDataDir(raw.data_dir));
   if (!raw.data_dir.empty() || !raw.push_socket.empty()) findings.push_back(ExaminePushSocket(raw));
