@@ -17,6 +17,10 @@ namespace {
 constexpr absl::Duration kUsageDeadline = absl::Seconds(10);
 
 void AddNodes(const ClusterReading& reading, v1::HostSample* sample) {
+  if (!reading.nodes.has_value()) {
+    sample->add_missing("nodes");
+    return;
+  }
   std::map<std::string_view, const KubeNodeUsage*> usages;
   if (reading.node_usage.ok()) {
     for (const KubeNodeUsage& usage : *reading.node_usage) usages.emplace(usage.node, &usage);
@@ -28,12 +32,23 @@ void AddNodes(const ClusterReading& reading, v1::HostSample* sample) {
   double used_cores = 0;
   std::int64_t memory = 0;
   std::int64_t used_memory = 0;
-  for (const KubeNode& node : reading.nodes) {
+  std::vector<const KubeNode*> nodes;  // by name
+  for (const KubeNode& node : *reading.nodes) nodes.push_back(&node);
+  std::sort(nodes.begin(), nodes.end(), [](const auto* a, const auto* b) { return a->meta.name < b->meta.name; });
+  for (const KubeNode* const known : nodes) {
+    const KubeNode& node = *known;
     const double node_cores = static_cast<double>(node.cpu_millicores) / 1000;
     cores += node_cores;
     memory += node.memory_bytes;
     const auto usage = usages.find(node.meta.name);
+    v1::HostSample::NodeUse* told = sample->add_nodes();
+    told->set_node(node.meta.name);
+    told->set_cpu_cores(node_cores);
+    told->set_memory_total_bytes(node.memory_bytes);
+    told->set_is_ready(node.is_ready);
     if (usage != usages.end()) {
+      told->set_cpu_cores_used(usage->second->cpu_cores);
+      told->set_memory_used_bytes(usage->second->memory_bytes);
       known_cores += node_cores;
       used_cores += usage->second->cpu_cores;
       used_memory += usage->second->memory_bytes;

@@ -28,7 +28,8 @@ inline constexpr std::size_t kMaxUsageBytes = 16 * 1024 * 1024;
 struct ClusterReading {
   // False: one namespace is looked at, and nodes are nobody's business.
   bool has_nodes = false;
-  std::vector<KubeNode> nodes;
+  // Absent: not listed yet, or never to be.
+  std::optional<std::vector<KubeNode>> nodes;
   std::vector<LogContainer> containers;
   std::optional<ContainerCensus> census;
   absl::StatusOr<std::vector<KubeNodeUsage>> node_usage;
@@ -68,7 +69,7 @@ class ClusterMetrics : public MetricsSource, public NodeSink {
   Mutex mutex_;
   std::vector<LogContainer> containers_ ABSL_GUARDED_BY(mutex_);
   std::optional<ContainerCensus> census_ ABSL_GUARDED_BY(mutex_);
-  std::vector<KubeNode> nodes_ ABSL_GUARDED_BY(mutex_);
+  std::optional<std::vector<KubeNode>> nodes_ ABSL_GUARDED_BY(mutex_);
 
   // Last: it reads all of the above.
   SampleLoop loop_;

@@ -6,13 +6,14 @@
 #include <utility>
 
 #include "agent/docker/engine_client.h"
+#include "agent/metrics/host_sample.h"
 #include "agent/present.h"
 
 namespace muster::agent {
 namespace {
 
 // Of deployments and of containers in a report.
-constexpr int kMaxUsesTold = 500;
+constexpr int kMaxContainersTold = 500;
 
 }  // namespace
 
@@ -75,7 +76,7 @@ void ContainerUses::Fill(Instant now, std::int64_t host_memory_bytes, v1::HostRe
     if (known.cpu_cores.has_value()) sum.cpu_cores = sum.cpu_cores.value_or(0) + *known.cpu_cores;
   }
   for (const auto& [key, sum] : deployments) {
-    if (report->sample().deployments_size() == kMaxUsesTold) break;
+    if (report->sample().deployments_size() == kMaxDeploymentsTold) break;
     v1::HostSample::DeploymentUse* use = report->mutable_sample()->add_deployments();
     use->set_deployment_key(std::string(key));
     use->set_memory_bytes(sum.memory_bytes);
@@ -85,7 +86,7 @@ void ContainerUses::Fill(Instant now, std::int64_t host_memory_bytes, v1::HostRe
     return std::tie(a->deployment_key, a->name) < std::tie(b->deployment_key, b->name);
   });
   for (const Known* known : told) {
-    if (report->containers_size() == kMaxUsesTold) break;
+    if (report->containers_size() == kMaxContainersTold) break;
     v1::ContainerUse* use = report->add_containers();
     use->set_deployment_key(known->deployment_key);
     use->set_container(known->name);

@@ -284,9 +284,19 @@ void KeepWithinLimits(v1::HostReport* report) {
   if (sample->missing_size() > static_cast<int>(kMaxMissing)) {
     sample->mutable_missing()->DeleteSubrange(kMaxMissing, sample->missing_size() - static_cast<int>(kMaxMissing));
   }
+  const auto keep_first = [&](auto* list, int limit, const char* what) {
+    if (list->size() <= limit) return;
+    list->DeleteSubrange(limit, list->size() - limit);
+    sample->add_missing(what);
+  };
+  keep_first(sample->mutable_deployments(), kMaxDeploymentsTold, "some deployments");
+  keep_first(sample->mutable_nodes(), kMaxNodesTold, "some nodes");
   // What is added here has room in what a record may be longer.
   if (CutToFit(sample->ByteSizeLong(), kMaxHostSampleBytes, sample->mutable_deployments()) > 0) {
     sample->add_missing("some deployments");
+  }
+  if (CutToFit(sample->ByteSizeLong(), kMaxHostSampleBytes, sample->mutable_nodes()) > 0) {
+    sample->add_missing("some nodes");
   }
   const std::size_t around = kFieldOverheadBytes * 4;
   if (CutToFit(report->ByteSizeLong() + around, kMaxHostReportBytes, report->mutable_containers()) > 0) {

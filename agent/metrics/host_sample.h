@@ -17,6 +17,9 @@ inline constexpr int kMaxDevices = 64;
 // and 32 missing of 270 are 50 KiB, what is left is for deployments.
 inline constexpr std::size_t kMaxHostSampleBytes = 58 * 1024;
 inline constexpr std::size_t kMaxMissing = 32;
+// As many as the hub takes.
+inline constexpr int kMaxDeploymentsTold = 500;
+inline constexpr int kMaxNodesTold = 500;
 
 // `before`: the reading that rates count from; null: there is none, and no rates. Without containers.
 v1::HostReport MakeHostReport(const HostReading* before, const HostReading& now);

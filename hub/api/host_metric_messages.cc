@@ -110,6 +110,18 @@ void CopyContainers(const agent::v1::HostSample& sample, const DeploymentNames& 
   }
 }
 
+void CopyNodes(const agent::v1::HostSample& sample, HostMetrics* metrics) {
+  for (const auto& node : sample.nodes()) {
+    HostNode* entry = metrics->add_nodes();
+    entry->set_node(node.node());
+    entry->set_cpu_cores(node.cpu_cores());
+    entry->set_memory_total_bytes(node.memory_total_bytes());
+    if (node.has_cpu_cores_used()) entry->set_cpu_cores_used(node.cpu_cores_used());
+    if (node.has_memory_used_bytes()) entry->set_memory_used_bytes(node.memory_used_bytes());
+    if (node.has_is_ready()) entry->set_is_ready(node.is_ready());
+  }
+}
+
 }  // namespace
 
 absl::Duration DefaultMetricStep(absl::Duration window) {
@@ -150,8 +162,8 @@ HostMetrics ToMessage(const StoredSample& taken, const DeploymentNames& names) {
   if (sample.has_cpu_usage_ratio()) metrics.set_cpu_usage_ratio(sample.cpu_usage_ratio());
   metrics.set_memory_total_bytes(sample.memory_total_bytes());
   metrics.set_memory_used_bytes(sample.memory_used_bytes());
-  metrics.set_swap_total_bytes(sample.swap_total_bytes());
-  metrics.set_swap_used_bytes(sample.swap_used_bytes());
+  if (sample.has_swap_total_bytes()) metrics.set_swap_total_bytes(sample.swap_total_bytes());
+  if (sample.has_swap_used_bytes()) metrics.set_swap_used_bytes(sample.swap_used_bytes());
   if (sample.has_load1()) metrics.set_load1(sample.load1());
   if (sample.has_load5()) metrics.set_load5(sample.load5());
   if (sample.has_load15()) metrics.set_load15(sample.load15());
@@ -170,6 +182,7 @@ HostMetrics ToMessage(const StoredSample& taken, const DeploymentNames& names) {
   }
   CopyDisks(sample, &metrics);
   CopyContainers(sample, names, &metrics);
+  CopyNodes(sample, &metrics);
   *metrics.mutable_missing() = sample.missing();
   return metrics;
 }

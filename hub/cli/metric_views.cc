@@ -186,6 +186,15 @@ void AddDisks(const fleet::v1::HostMetrics& metrics, std::vector<std::string>* p
   if (stuck > 0) parts->push_back(fmt::format("{} disk{} not answering", stuck, stuck == 1 ? "" : "s"));
 }
 
+void AddNodes(const fleet::v1::HostMetrics& metrics, std::vector<std::string>* parts) {
+  if (metrics.nodes().empty()) return;
+  const auto not_ready =
+      std::count_if(metrics.nodes().begin(), metrics.nodes().end(),
+                    [](const fleet::v1::HostNode& node) { return node.has_is_ready() && !node.is_ready(); });
+  parts->push_back(fmt::format("{} node{}", metrics.nodes_size(), metrics.nodes_size() == 1 ? "" : "s"));
+  if (not_ready > 0) parts->push_back(fmt::format("{} not ready", not_ready));
+}
+
 }  // namespace
 
 std::string ValueText(double value, std::string_view unit) {
@@ -245,6 +254,7 @@ std::string HostText(const fleet::v1::GetHostMetricsResponse& response) {
   if (!response.has_metrics()) return response.is_enabled() ? "no samples are known" : "";
   const fleet::v1::HostMetrics& metrics = response.metrics();
   std::vector<std::string> parts;
+  AddNodes(metrics, &parts);
   if (metrics.has_cpu_usage_ratio()) {
     parts.push_back(
         fmt::format("CPU {:.0f} % of {}", 100 * metrics.cpu_usage_ratio(), ValueText(metrics.cpu_cores(), "cores")));

@@ -221,5 +221,16 @@ TEST(HostText, IsTheNewestSampleInALine) {
             "12s ago");
 }
 
+TEST(HostText, OfAClusterItCountsTheNodes) {
+  fleet::v1::GetHostMetricsResponse response;
+  response.set_is_enabled(true);
+  response.mutable_age()->set_seconds(12);
+  response.mutable_metrics()->add_nodes()->set_is_ready(true);
+  EXPECT_EQ(HostText(response), "1 node, 12s ago");
+  response.mutable_metrics()->add_nodes()->set_is_ready(false);
+  response.mutable_metrics()->add_nodes();  // from history, which does not tell
+  EXPECT_EQ(HostText(response), "3 nodes, 1 not ready, 12s ago");
+}
+
 }  // namespace
 }  // namespace muster::cli

@@ -77,6 +77,19 @@ void CleanUse(HostSample* sample) {
   }
 }
 
+void CleanNodes(HostSample* sample) {
+  std::set<std::string> seen;
+  for (HostSample::NodeUse& node : *sample->mutable_nodes()) {
+    Clean(node.mutable_node());
+    node.set_cpu_cores(AtLeastZero(node.cpu_cores()));
+    node.set_memory_total_bytes(AtLeastZero(node.memory_total_bytes()));
+    if (!IsMeasure(node.cpu_cores_used())) node.clear_cpu_cores_used();
+    if (node.memory_used_bytes() < 0) node.clear_memory_used_bytes();
+  }
+  Keep(sample->mutable_nodes(), kMaxHostNodes,
+       [&](const HostSample::NodeUse& node) { return seen.insert(node.node()).second; });
+}
+
 void CleanSample(HostSample* sample) {
   sample->set_cpu_cores(AtLeastZero(sample->cpu_cores()));
   if (sample->has_cpu_usage_ratio()) {
@@ -87,8 +100,8 @@ void CleanSample(HostSample* sample) {
   }
   sample->set_memory_total_bytes(AtLeastZero(sample->memory_total_bytes()));
   sample->set_memory_used_bytes(AtLeastZero(sample->memory_used_bytes()));
-  sample->set_swap_total_bytes(AtLeastZero(sample->swap_total_bytes()));
-  sample->set_swap_used_bytes(AtLeastZero(sample->swap_used_bytes()));
+  if (sample->swap_total_bytes() < 0) sample->clear_swap_total_bytes();
+  if (sample->swap_used_bytes() < 0) sample->clear_swap_used_bytes();
   if (!IsMeasure(sample->load1())) sample->clear_load1();
   if (!IsMeasure(sample->load5())) sample->clear_load5();
   if (!IsMeasure(sample->load15())) sample->clear_load15();
@@ -102,6 +115,7 @@ void CleanSample(HostSample* sample) {
   sample->set_container_restarts(AtLeastZero(sample->container_restarts()));
   CleanDisks(sample);
   CleanUse(sample);
+  CleanNodes(sample);
   for (std::string& text : *sample->mutable_missing()) Clean(&text);
   Keep(sample->mutable_missing(), kMaxHostMissing, [](const std::string&) { return true; });
 }

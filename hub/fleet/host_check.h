@@ -13,6 +13,7 @@ inline constexpr int kMaxHostDisks = 64;
 inline constexpr int kMaxHostCpus = 256;
 inline constexpr int kMaxHostDevices = 64;
 inline constexpr int kMaxHostContainers = 500;
+inline constexpr int kMaxHostNodes = 500;
 // /proc/meminfo has some 55 lines.
 inline constexpr int kMaxHostMemoryValues = 128;
 // A line for each thing that could not be read: every disk and some files.

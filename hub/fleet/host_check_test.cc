@@ -75,6 +75,7 @@ TEST(CleanHost, ListsEndAtTheirLimits) {
     raw.mutable_sample()->add_missing(name);
     raw.mutable_sample()->add_deployments()->set_deployment_key(name);
     raw.mutable_sample()->add_containers()->set_state(name);
+    raw.mutable_sample()->add_nodes()->set_node(name);
     raw.mutable_totals()->add_cpus()->set_cpu(i);
     raw.mutable_totals()->add_memory()->set_name(name);
     raw.mutable_totals()->add_network_devices()->set_device(name);
@@ -88,6 +89,7 @@ TEST(CleanHost, ListsEndAtTheirLimits) {
   EXPECT_EQ(report.sample().missing_size(), kMaxHostMissing);
   EXPECT_EQ(report.sample().deployments_size(), kMaxHostContainers);
   EXPECT_EQ(report.sample().containers_size(), 0) << "counts of 0";
+  EXPECT_EQ(report.sample().nodes_size(), kMaxHostNodes);
   EXPECT_EQ(report.totals().cpus_size(), kMaxHostCpus);
   EXPECT_EQ(report.totals().cpus(0).ticks_size(), kMaxCpuModes);
   EXPECT_EQ(report.totals().memory_size(), kMaxHostMemoryValues);

@@ -36,8 +36,8 @@ HostNumbers NumbersOf(const agent::v1::HostReport& report, absl::Time taken) {
       // No machine has none.
       .memory_total = sample.memory_total_bytes() > 0 ? static_cast<double>(sample.memory_total_bytes()) : kUnknown,
       .memory_used = sample.memory_used_bytes() > 0 ? static_cast<double>(sample.memory_used_bytes()) : kUnknown,
-      .swap_total = static_cast<double>(sample.swap_total_bytes()),
-      .swap_used = static_cast<double>(sample.swap_used_bytes()),
+      .swap_total = sample.has_swap_total_bytes() ? static_cast<double>(sample.swap_total_bytes()) : kUnknown,
+      .swap_used = sample.has_swap_used_bytes() ? static_cast<double>(sample.swap_used_bytes()) : kUnknown,
       .container_restarts = static_cast<double>(sample.container_restarts()),
       .missing = static_cast<double>(sample.missing_size()),
   };

@@ -25,7 +25,7 @@ inline constexpr std::int64_t kRollupChunkUs = kPieceUs * kPiecesPerChunk;  // 6
 inline constexpr std::size_t kMaxRawSamples = 65'536;
 // Series of one rollup chunk: what came first is kept, so that containers with names of their own each time grow
 // nothing without bound. A target that tells all it may has 1,200.
-inline constexpr std::size_t kMaxRollupSeries = 2'000;
+inline constexpr std::size_t kMaxRollupSeries = 2'500;
 // Decompressed. 2,000 series with 72 pieces of 4 numbers of at most 10 bytes, and keys of 510 bytes: 7 MB.
 inline constexpr std::size_t kMaxMetricChunkBytes = std::size_t{16} << 20;
 

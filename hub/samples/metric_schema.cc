@@ -53,7 +53,11 @@ PRAGMA application_id = 0x4D55534D;
 PRAGMA user_version = 1;
 )sql";
 
-constexpr sqlite::Sql kSteps[] = {kVersion1};
+// Chunks may hold series 21 and 22 (docs/formats/metric-chunk.md): a hub that does not know them must not take them for
+// damaged.
+constexpr sqlite::Sql kVersion2 = "PRAGMA user_version = 2;";
+
+constexpr sqlite::Sql kSteps[] = {kVersion1, kVersion2};
 
 }  // namespace
 

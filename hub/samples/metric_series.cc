@@ -33,6 +33,8 @@ constexpr MetricSeriesInfo kSeries[] = {
     {MetricSeries::kContainersOther, "containers_other", "", 1},
     {MetricSeries::kDeploymentCpu, "deployment_cpu", "cores", kMillionths},
     {MetricSeries::kDeploymentMemory, "deployment_memory", "bytes", 1},
+    {MetricSeries::kNodeCpu, "node_cpu", "cores", kMillionths},
+    {MetricSeries::kNodeMemory, "node_memory", "bytes", 1},
 };
 
 constexpr bool NumbersFollowOneAnother() {
@@ -69,14 +71,14 @@ class Values {
 void AddHost(const HostSample& sample, Values& values) {
   if (sample.has_cpu_usage_ratio()) values.Add(MetricSeries::kCpuUsage, sample.cpu_usage_ratio());
   if (sample.cpu_cores() > 0) values.Add(MetricSeries::kCpuCores, sample.cpu_cores());
-  // No host has no memory: nothing of /proc/meminfo could be read. Many have no swap.
+  // No host has no memory: nothing of /proc/meminfo could be read.
   if (sample.memory_total_bytes() > 0) {
     values.AddBytes(MetricSeries::kMemoryTotal, sample.memory_total_bytes());
     // Of a cluster without a metrics API only the total is known.
     if (sample.memory_used_bytes() > 0) values.AddBytes(MetricSeries::kMemoryUsed, sample.memory_used_bytes());
-    values.AddBytes(MetricSeries::kSwapTotal, sample.swap_total_bytes());
-    values.AddBytes(MetricSeries::kSwapUsed, sample.swap_used_bytes());
   }
+  if (sample.has_swap_total_bytes()) values.AddBytes(MetricSeries::kSwapTotal, sample.swap_total_bytes());
+  if (sample.has_swap_used_bytes()) values.AddBytes(MetricSeries::kSwapUsed, sample.swap_used_bytes());
   if (sample.has_load1()) values.Add(MetricSeries::kLoad1, sample.load1());
   if (sample.has_load5()) values.Add(MetricSeries::kLoad5, sample.load5());
   if (sample.has_load15()) values.Add(MetricSeries::kLoad15, sample.load15());
@@ -122,6 +124,15 @@ HostSample::DeploymentUse* UseOf(HostSample& sample, const std::string& key) {
   HostSample::DeploymentUse* use = sample.add_deployments();
   use->set_deployment_key(key);
   return use;
+}
+
+HostSample::NodeUse* NodeOf(HostSample& sample, const std::string& name) {
+  for (HostSample::NodeUse& node : *sample.mutable_nodes()) {
+    if (node.node() == name) return &node;
+  }
+  HostSample::NodeUse* node = sample.add_nodes();
+  node->set_node(name);
+  return node;
 }
 
 void AddCount(HostSample& sample, const char* state, std::int64_t count) {
@@ -174,6 +185,10 @@ void Set(const SeriesValue& stored, HostSample& sample) {
       return UseOf(sample, stored.key.instance)->set_cpu_cores(value);
     case MetricSeries::kDeploymentMemory:
       return UseOf(sample, stored.key.instance)->set_memory_bytes(whole);
+    case MetricSeries::kNodeCpu:
+      return NodeOf(sample, stored.key.instance)->set_cpu_cores_used(value);
+    case MetricSeries::kNodeMemory:
+      return NodeOf(sample, stored.key.instance)->set_memory_used_bytes(whole);
   }
 }
 
@@ -205,6 +220,10 @@ std::vector<SeriesValue> ValuesOf(const HostSample& sample) {
   for (const HostSample::DeploymentUse& use : sample.deployments()) {
     if (use.has_cpu_cores()) values.Add(MetricSeries::kDeploymentCpu, use.cpu_cores(), use.deployment_key());
     values.AddBytes(MetricSeries::kDeploymentMemory, use.memory_bytes(), use.deployment_key());
+  }
+  for (const HostSample::NodeUse& node : sample.nodes()) {
+    if (node.has_cpu_cores_used()) values.Add(MetricSeries::kNodeCpu, node.cpu_cores_used(), node.node());
+    if (node.has_memory_used_bytes()) values.AddBytes(MetricSeries::kNodeMemory, node.memory_used_bytes(), node.node());
   }
   return values.Take();
 }

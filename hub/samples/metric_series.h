@@ -36,6 +36,8 @@ enum class MetricSeries : std::uint32_t {
   kContainersOther = 18,
   kDeploymentCpu = 19,
   kDeploymentMemory = 20,
+  kNodeCpu = 21,
+  kNodeMemory = 22,
 };
 
 struct MetricSeriesInfo {
@@ -54,7 +56,7 @@ const MetricSeriesInfo* FindMetricSeries(std::uint32_t number);
 
 struct SeriesKey {
   MetricSeries series = MetricSeries::kCpuUsage;
-  // Device or deployment key; else empty.
+  // Device, deployment key or node; else empty.
   std::string instance = {};
   auto operator<=>(const SeriesKey&) const = default;  // NOLINT(modernize-use-nullptr)
 };

@@ -52,8 +52,26 @@ TEST(MetricSeries, WhatASampleDoesNotKnowHasNoValue) {
        [](HostSample& s) {
          s.set_memory_total_bytes(100);
          s.set_memory_used_bytes(40);
+         s.set_swap_total_bytes(0);
+         s.set_swap_used_bytes(0);
        },
        ElementsAre("memory_total 100", "memory_used 40", "swap_total 0", "swap_used 0")},
+      {"a cluster, of whose swap nobody knows",
+       [](HostSample& s) {
+         s.set_memory_total_bytes(100);
+         s.set_memory_used_bytes(40);
+       },
+       ElementsAre("memory_total 100", "memory_used 40")},
+      {"a node whose use is known, and one whose is not",
+       [](HostSample& s) {
+         for (const char* name : {"a", "b"}) {
+           s.add_nodes()->set_node(name);
+           s.mutable_nodes()->rbegin()->set_cpu_cores(4);
+         }
+         s.mutable_nodes(0)->set_cpu_cores_used(0.5);
+         s.mutable_nodes(0)->set_memory_used_bytes(7);
+       },
+       ElementsAre("node_cpu{a} 500000", "node_memory{a} 7")},
       {"rates in whole bytes", [](HostSample& s) { s.set_disk_read_bytes_per_second(1.5); },
        ElementsAre("disk_read 2")},
       {"a stuck mount",
@@ -127,6 +145,9 @@ TEST(MetricSeries, AllOfASampleComesBack) {
     use->set_cpu_cores(0.75);
     use->set_memory_bytes(99);
   }
+  sample.add_nodes()->set_node("node-a");
+  sample.mutable_nodes(0)->set_cpu_cores_used(1.5);
+  sample.mutable_nodes(0)->set_memory_used_bytes(77);
   EXPECT_EQ(SampleOf(ValuesOf(sample)).DebugString(), sample.DebugString());
 }
 

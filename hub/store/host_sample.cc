@@ -75,6 +75,20 @@ std::string FindUseDefect(const HostSample& sample) {
   return "";
 }
 
+std::string FindNodeDefect(const HostSample& sample) {
+  if (sample.nodes_size() > kMaxSampleNodes) return fmt::format("{} nodes are too many", sample.nodes_size());
+  for (const HostSample::NodeUse& node : sample.nodes()) {
+    if (node.node().empty()) return "a node without a name";
+    for (const double cores : {node.cpu_cores(), node.cpu_cores_used()}) {
+      if (!IsWithin(cores, kMaxSampleCores)) return fmt::format("a node with {} cores", cores);
+    }
+    if (!IsSize(node.memory_total_bytes()) || !IsSize(node.memory_used_bytes())) {
+      return "a node with an impossible size of memory";
+    }
+  }
+  return "";
+}
+
 void Clean(std::string* text) { *text = CleanUtf8(*text, kMaxNameBytes); }
 
 HostSample SampleToKeep(HostSample sample) {
@@ -84,6 +98,7 @@ HostSample SampleToKeep(HostSample sample) {
     Clean(disk.mutable_filesystem_type());
   }
   for (HostSample::ContainerCount& count : *sample.mutable_containers()) Clean(count.mutable_state());
+  for (HostSample::NodeUse& node : *sample.mutable_nodes()) Clean(node.mutable_node());
   for (std::string& missing : *sample.mutable_missing()) Clean(&missing);
   if (sample.missing_size() > kMaxSampleMissing) {
     sample.mutable_missing()->DeleteSubrange(kMaxSampleMissing, sample.missing_size() - kMaxSampleMissing);
@@ -99,6 +114,7 @@ std::string FindSampleDefect(const HostSample& sample) {
   std::string defect = FindRangeDefect(sample);
   if (defect.empty()) defect = FindDiskDefect(sample);
   if (defect.empty()) defect = FindUseDefect(sample);
+  if (defect.empty()) defect = FindNodeDefect(sample);
   return defect;
 }
 

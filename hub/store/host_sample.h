@@ -17,6 +17,7 @@ namespace muster::hub {
 // What the contract allows (agent.proto, HostSample).
 inline constexpr int kMaxSampleDisks = 64;
 inline constexpr int kMaxSampleDeployments = 500;
+inline constexpr int kMaxSampleNodes = 500;
 // States of containers and names of what is missing; a runtime has seven states.
 inline constexpr int kMaxSampleStates = 32;
 inline constexpr int kMaxSampleMissing = 100;

@@ -93,6 +93,21 @@ TEST_F(HostSampleRowsTest, WhatCanNeverBeStoredIsRefusedByNumber) {
        [](HostSample& s) {
          for (int i = 0; i < kMaxSampleDeployments; ++i) *s.add_deployments() = s.deployments(0);
        }},
+      {"node without a name", [](HostSample& s) { s.add_nodes()->set_cpu_cores(4); }},
+      {"node with negative memory in use",
+       [](HostSample& s) {
+         s.add_nodes()->set_node("n");
+         s.mutable_nodes(0)->set_memory_used_bytes(-1);
+       }},
+      {"node that uses no number",
+       [](HostSample& s) {
+         s.add_nodes()->set_node("n");
+         s.mutable_nodes(0)->set_cpu_cores_used(kNan);
+       }},
+      {"too many nodes",
+       [](HostSample& s) {
+         for (int i = 0; i <= kMaxSampleNodes; ++i) s.add_nodes()->set_node(std::to_string(i));
+       }},
       {"negative containers", [](HostSample& s) { s.add_containers()->set_count(-1); }},
       {"too many states",
        [](HostSample& s) {
