@@ -11,6 +11,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "agent/host/data_dir.h"
 #include "agent/host/facts.h"
+#include "agent/host/life_sign.h"
 #include "agent/host/notify.h"
 #include "agent/host/own_use.h"
 #include "agent/host/secret_file.h"
@@ -49,6 +50,7 @@ class AgentHousekeeping : public Housekeeping {
   struct Parts {
     const Clock* clock;
     StateKeeper* keeper;
+    LifeSign* life;
     Journal* journal;
     JobStore* jobs;
     // Null: jobs cannot push on this host.
@@ -79,6 +81,7 @@ class AgentHousekeeping : public Housekeeping {
   }
   void Alive(Instant now) override {
     notifier_.Alive(now);
+    parts_.life->Turn();
     if (now - journal_told_ < kJournalStatusInterval) return;
     journal_told_ = now;
     const v1::JournalDepth depth = parts_.journal->View().depth;
@@ -200,6 +203,7 @@ absl::Status RunAgent(const RunConfig& config) {
   // SQLite makes files that everybody may read; what this process makes is nobody else's business.
   umask(077);
   ASSIGN_OR_RETURN(const DataDir dir, DataDir::Open(config.data_dir));
+  LifeSign life(&dir, Clock::System());
   if (const auto warning = SecretFileWarning(config.secret_file)) log::Warning("{}", *warning);
   if (config.hub.insecure) log::Warning("--insecure: the target secret and all reports travel unencrypted");
 
@@ -230,6 +234,7 @@ absl::Status RunAgent(const RunConfig& config) {
   AgentHousekeeping housekeeping(config,
                                  {.clock = clock,
                                   .keeper = &keeper,
+                                  .life = &life,
                                   .journal = &journal,
                                   .jobs = &jobs,
                                   .pushes = pushes.has_value() ? &*pushes : nullptr},

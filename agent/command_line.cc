@@ -34,6 +34,7 @@ Examples:
 struct StatusOptions {
   std::string data_dir;
   std::string output = "table";
+  bool alive = false;
 };
 
 void PrintError(const absl::Status& status) {
@@ -139,6 +140,7 @@ CLI::App* AddStatus(CLI::App* app, StatusOptions* options) {
       ->type_name("DIR")
       ->envname("MUSTER_AGENT_DATA_DIR")
       ->required();
+  status->add_flag("--alive", options->alive, "Tell whether the agent's loop turns, hub or not: exit code 0, else 5");
   AddOutputOption(status, &options->output);
   return status;
 }
@@ -189,12 +191,24 @@ int Run(const RawRunConfig& raw) {
   return kExitFailed;
 }
 
+int NothingObserved(const absl::Status& why) {
+  PrintError(why);
+  return absl::IsNotFound(why) ? kExitNegative : kExitFailed;
+}
+
+int Alive(const StatusOptions& options) {
+  const absl::StatusOr<ObservedLife> life = ObserveLife(options.data_dir);
+  if (!life.ok()) return NothingObserved(life.status());
+  const Instant now = Clock::System()->Monotonic();
+  const std::string text = options.output == "json" ? DescribeLifeAsJson(*life, now) : DescribeLife(*life, now);
+  std::fputs(text.c_str(), stdout);
+  return IsAlive(*life, now) ? kExitOk : kExitNegative;
+}
+
 int Status(const StatusOptions& options) {
+  if (options.alive) return Alive(options);
   const absl::StatusOr<ObservedState> observed = ObserveState(options.data_dir);
-  if (!observed.ok()) {
-    PrintError(observed.status());
-    return absl::IsNotFound(observed.status()) ? kExitNegative : kExitFailed;
-  }
+  if (!observed.ok()) return NothingObserved(observed.status());
   const bool json = options.output == "json";
   const std::string text = json ? DescribeStateAsJson(*observed) : DescribeState(*observed, Clock::System()->Now());
   std::fputs(text.c_str(), stdout);

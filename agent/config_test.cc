@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "agent/logs/masker.h"
-#include "agent/status_command.h"
 #include "common/files.h"
 #include "common/status.h"
 #include "common/testing/temp_dir.h"
@@ -177,29 +176,6 @@ TEST_F(ConfigTest, EachMistakeHasItsReasonAndNamesTheOption) {
     EXPECT_NE(MessageOf(config.status()).find(c.mentions), std::string::npos) << MessageOf(config.status());
     EXPECT_EQ(MessageOf(config.status()).find("mst_abc"), std::string::npos);
   }
-}
-
-ObservedState Observed(bool running, bool connected) {
-  ObservedState observed;
-  observed.agent_running = running;
-  observed.state.session.connected = connected;
-  observed.state.session.target_name = "edge\x1b[31m";
-  observed.state.session.last_ack_time = absl::FromUnixSeconds(1'000'000'000);
-  return observed;
-}
-
-TEST(StatusCommand, ADeadAgentIsNotConnectedWhateverItWroteLast) {
-  EXPECT_TRUE(IsConnected(Observed(true, true)));
-  EXPECT_FALSE(IsConnected(Observed(false, true)));
-  EXPECT_FALSE(IsConnected(Observed(true, false)));
-  EXPECT_NE(DescribeStateAsJson(Observed(false, true)).find("\"connected\":false"), std::string::npos);
-}
-
-TEST(StatusCommand, ShowsAgesAndNoControlCharacters) {
-  const std::string text = DescribeState(Observed(true, true), absl::FromUnixSeconds(1'000'000'012));
-  EXPECT_EQ(text.find('\x1b'), std::string::npos);
-  EXPECT_NE(text.find("● connected as edge"), std::string::npos) << text;
-  EXPECT_NE(text.find("12s ago"), std::string::npos) << text;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "common/text.h"
@@ -53,6 +54,23 @@ std::string DescribeStateAsJson(const ObservedState& observed) {
   nlohmann::json json = nlohmann::json::parse(FormatAgentState(observed.state));
   json["running"] = observed.agent_running;
   json["connected"] = IsConnected(observed);
+  return json.dump() + "\n";
+}
+
+std::string DescribeLife(const ObservedLife& life, Instant now) {
+  if (!life.agent_running) return "○ not alive: no agent runs with this data folder\n";
+  if (!life.turned.has_value()) return "○ not alive: an agent holds this data folder, and has shown no sign of life\n";
+  const std::string age = FormatAge(now - *life.turned);
+  if (IsAlive(life, now)) return fmt::format("● alive: the agent's loop turned {} ago\n", age);
+  return fmt::format("○ not alive: the agent runs, but its loop has not turned for {}; {} are allowed\n", age,
+                     FormatAge(kAliveWithin));
+}
+
+std::string DescribeLifeAsJson(const ObservedLife& life, Instant now) {
+  nlohmann::json json = {{"alive", IsAlive(life, now)}, {"running", life.agent_running}, {"loop_age_seconds", nullptr}};
+  if (life.turned.has_value()) {
+    json["loop_age_seconds"] = absl::ToDoubleSeconds(std::max(now - *life.turned, absl::ZeroDuration()));
+  }
   return json.dump() + "\n";
 }
 

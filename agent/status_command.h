@@ -6,6 +6,8 @@
 
 #include "absl/time/time.h"
 #include "agent/host/data_dir.h"
+#include "agent/host/life_sign.h"
+#include "common/clock.h"
 
 namespace muster::agent {
 
@@ -17,6 +19,10 @@ std::string DescribeState(const ObservedState& observed, absl::Time now);
 
 // One JSON document: docs/agent.md.
 std::string DescribeStateAsJson(const ObservedState& observed);
+
+// Of `status --alive`: one line, and one JSON document. `now` by Clock::System().
+std::string DescribeLife(const ObservedLife& life, Instant now);
+std::string DescribeLifeAsJson(const ObservedLife& life, Instant now);
 
 }  // namespace muster::agent
 

@@ -9,7 +9,7 @@
 
 namespace muster {
 
-// A point on this process's monotonic clock (CLOCK_MONOTONIC). Means nothing in another process or after a restart.
+// A point on this machine's monotonic clock (CLOCK_MONOTONIC). Means nothing on another machine or after a restart.
 class Instant {
  public:
   constexpr Instant() = default;

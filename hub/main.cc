@@ -94,7 +94,7 @@ void AddServeOptions(CLI::App& serve, muster::hub::RawConfig& raw) {
       .add_option(
           "--agent-image", raw.agent_image,
           std::string("Image of the agent in manifests for Kubernetes; default: muster-agent:") + muster::kVersion)
-      ->envname("MUSTER_HUB_AGENT_IMAGE");
+      ->envname("AGENT_IMAGE");
   serve.add_option("--history-days", raw.history_days, "Days for which history is kept")
       ->capture_default_str()
       ->envname("HISTORY_DAYS");

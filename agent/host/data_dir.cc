@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "common/files.h"
 #include "common/log.h"
 #include "common/status.h"
@@ -22,18 +24,31 @@ std::string LockPath(const std::string& dir) { return dir + "/lock"; }
 std::string StatePath(const std::string& dir) { return dir + "/state.json"; }
 
 // Open file description locks: they go with the descriptor, also at kill -9, and can be asked for without taking them.
-struct flock ExclusiveLock() {
+struct flock ExclusiveLock(off_t length) {
   struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
+  lock.l_len = length;
   return lock;
 }
+// A lock may be longer than its file, which is empty.
+constexpr off_t kLockLength = 1;
+constexpr off_t kToTheEnd = 0;
 
 absl::Status Unusable(const std::string& path, const absl::Status& why) {
   return MakeError(
       why.code(), "DATA_DIR_UNUSABLE",
       fmt::format("the data folder {} cannot be used: {}; give --data-dir a folder that this user may write", path,
                   MessageOf(why)));
+}
+
+absl::Status Unreadable(const std::string& dir, const absl::Status& why) {
+  if (absl::IsNotFound(why)) {
+    return MakeError(absl::StatusCode::kNotFound, "NO_AGENT_STATE",
+                     fmt::format("no agent has run with the data folder {}; check --data-dir", dir));
+  }
+  return MakeError(why.code(), "DATA_DIR_UNUSABLE",
+                   fmt::format("{}; run this as the agent's user or as root", MessageOf(why)));
 }
 
 }  // namespace
@@ -52,7 +67,7 @@ absl::StatusOr<DataDir> DataDir::Open(const std::string& path) {
   const int fd = open(LockPath(path).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return Unusable(path, ErrnoError(errno, fmt::format("open {}", LockPath(path))));
   DataDir dir(path, fd);
-  struct flock lock = ExclusiveLock();
+  struct flock lock = ExclusiveLock(kLockLength);
   if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return dir;
   if (errno != EAGAIN && errno != EACCES)
     return Unusable(path, ErrnoError(errno, fmt::format("lock {}", LockPath(path))));
@@ -82,23 +97,32 @@ absl::Status DataDir::SaveState(const AgentState& state) const {
   return WriteFileAtomically(StatePath(path_), FormatAgentState(state), 0600);
 }
 
+absl::Status DataDir::ExtendLock(std::int64_t extension) const {
+  struct flock lock = ExclusiveLock(kLockLength + extension);
+  if (fcntl(lock_fd_, F_OFD_SETLK, &lock) == 0) return absl::OkStatus();
+  return ErrnoError(errno, fmt::format("lock {}", LockPath(path_)));
+}
+
+absl::StatusOr<ObservedLock> ObserveLock(const std::string& data_dir) {
+  const std::string path = LockPath(data_dir);
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return Unreadable(data_dir, ErrnoError(errno, fmt::format("open {}", path)));
+  const absl::Cleanup close_fd = [fd] { close(fd); };
+  struct flock lock = ExclusiveLock(kToTheEnd);
+  if (fcntl(fd, F_OFD_GETLK, &lock) != 0) {
+    return Unreadable(data_dir, ErrnoError(errno, fmt::format("ask for the lock of {}", path)));
+  }
+  if (lock.l_type == F_UNLCK) return ObservedLock{};
+  return ObservedLock{.is_held = true, .extension = std::max<std::int64_t>(lock.l_len - kLockLength, 0)};
+}
+
 absl::StatusOr<ObservedState> ObserveState(const std::string& data_dir) {
-  auto content = ReadFile(StatePath(data_dir), kMaxStateBytes);
-  if (absl::IsNotFound(content.status())) {
-    return MakeError(absl::StatusCode::kNotFound, "NO_AGENT_STATE",
-                     fmt::format("no agent has run with the data folder {}; check --data-dir", data_dir));
-  }
-  if (!content.ok()) {
-    return MakeError(content.status().code(), "DATA_DIR_UNUSABLE",
-                     fmt::format("{}; run this as the agent's user or as root", MessageOf(content.status())));
-  }
+  const auto content = ReadFile(StatePath(data_dir), kMaxStateBytes);
+  if (!content.ok()) return Unreadable(data_dir, content.status());
   ObservedState observed;
   ASSIGN_OR_RETURN(observed.state, ParseAgentState(*content));
-  const int fd = open(LockPath(data_dir).c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return observed;
-  struct flock lock = ExclusiveLock();
-  observed.agent_running = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-  close(fd);
+  const auto lock = ObserveLock(data_dir);
+  observed.agent_running = lock.ok() && lock->is_held;
   return observed;
 }
 

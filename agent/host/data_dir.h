@@ -68,6 +68,9 @@ class DataDir {
   std::string JobsPath() const { return path_ + "/jobs.db"; }
   // Atomic and durable; blocks on the disk. Callable from any thread, one at a time.
   absl::Status SaveState(const AgentState& state) const;
+  // Makes the lock `extension` bytes longer than its one byte, for ObserveLock; it does not shrink. Nothing is written:
+  // the kernel alone knows.
+  absl::Status ExtendLock(std::int64_t extension) const;
 
  private:
   DataDir(std::string path, int lock_fd);
@@ -76,7 +79,15 @@ class DataDir {
   int lock_fd_;
 };
 
-// For readers: what the agent that uses this folder wrote last, and whether one runs there now.
+// For readers: whether an agent uses the folder now, and by how much it has extended the lock.
+struct ObservedLock {
+  bool is_held = false;
+  std::int64_t extension = 0;
+};
+// NO_AGENT_STATE when no agent has used the folder.
+absl::StatusOr<ObservedLock> ObserveLock(const std::string& data_dir);
+
+// What the agent that uses this folder wrote last, and whether one runs there now.
 struct ObservedState {
   AgentState state;
   bool agent_running = false;

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -19,6 +21,20 @@ absl::Status NoSecretInside(const std::string& path, std::string_view problem) {
   return MakeError(absl::StatusCode::kInvalidArgument, "BAD_SECRET_FILE",
                    fmt::format("the secret file {} {}; it must hold the target secret alone, which starts with {}",
                                path, problem, kTargetSecretPrefix));
+}
+
+// The kubelet's files are links through the link "..data", which names the folder with the newest content.
+bool IsInKubernetesVolume(const std::filesystem::path& path) {
+  const std::filesystem::path data = "..data";
+  std::filesystem::path folder;
+  for (const std::filesystem::path& part : path) {
+    std::error_code error;
+    const std::filesystem::path target = std::filesystem::read_symlink(folder / part, error);
+    const bool leads_there = !error && (part == data || *target.begin() == data);
+    if (leads_there && std::filesystem::is_symlink(folder / data, error)) return true;
+    folder /= part;
+  }
+  return false;
 }
 
 }  // namespace
@@ -45,9 +61,13 @@ absl::StatusOr<Secret> ReadSecretFile(const std::string& path) {
 
 std::optional<std::string> SecretFileWarning(const std::string& path) {
   struct stat info {};
-  if (stat(path.c_str(), &info) != 0 || (info.st_mode & 077) == 0) return std::nullopt;
-  return fmt::format("the secret file {} can be read by others than its owner (mode {:04o}); run chmod 600 on it", path,
-                     info.st_mode & 07777);
+  if (stat(path.c_str(), &info) != 0) return std::nullopt;
+  const mode_t others = info.st_mode & 077;
+  if (others == 0) return std::nullopt;
+  const bool in_volume = IsInKubernetesVolume(path);
+  if (in_volume && others == S_IRGRP) return std::nullopt;
+  return fmt::format("the secret file {} can be read by others than its owner (mode {:04o}); {}", path,
+                     info.st_mode & 07777, in_volume ? "give its volume the defaultMode 0440" : "run chmod 600 on it");
 }
 
 SecretFileWatch::SecretFileWatch(std::string path, const Secret& known)

@@ -17,7 +17,8 @@ inline constexpr std::size_t kMaxSecretFileBytes = 4096;
 // Trimmed and checked: starts with mst_, printable, no white space inside. The error never quotes the content.
 absl::StatusOr<Secret> ReadSecretFile(const std::string& path);
 
-// A sentence when others than the owner may read the file; nullopt when all is well.
+// A sentence when others than the owner may use the file; nullopt when all is well. In a volume of Kubernetes the group
+// may read it: there the owner is root, and the pod has nothing but its fsGroup.
 std::optional<std::string> SecretFileWarning(const std::string& path);
 
 class SecretFileWatch {

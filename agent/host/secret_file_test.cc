@@ -1,5 +1,6 @@
 #include "agent/host/secret_file.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -48,11 +49,58 @@ TEST_F(SecretFileTest, MissingFileSaysWhatToCheck) {
 }
 
 TEST_F(SecretFileTest, WarnsWhenOthersMayRead) {
-  Write("mst_abc", 0600);
-  EXPECT_FALSE(SecretFileWarning(path_).has_value());
-  Write("mst_abc", 0640);
-  ASSERT_TRUE(SecretFileWarning(path_).has_value());
-  EXPECT_NE(SecretFileWarning(path_)->find("0640"), std::string::npos);
+  namespace fs = std::filesystem;
+  // As the kubelet lays a volume out: secret -> ..data/secret, ..data -> ..2026.
+  const fs::path volume = fs::path(temp_.path()) / "volume";
+  fs::create_directories(volume / "..2026/deep");
+  fs::create_directory_symlink("..2026", volume / "..data");
+  fs::create_symlink("..data/secret", volume / "secret");
+  fs::create_directory_symlink("..data/deep", volume / "deep");
+  // As nobody but the kubelet would, but without what makes it one.
+  const fs::path other = fs::path(temp_.path()) / "other";
+  fs::create_directories(other / "..data");
+  fs::create_symlink("..data/secret", other / "link");
+  fs::create_symlink(volume / "..2026/secret", other / "elsewhere");
+
+  const struct {
+    fs::path file;
+    mode_t mode;
+    const char* advice;  // null: no warning
+  } cases[] = {
+      {path_, 0600, nullptr},
+      {path_, 0400, nullptr},
+      {path_, 0640, "chmod 600"},
+      {path_, 0440, "chmod 600"},
+      {path_, 0604, "chmod 600"},
+      {path_, 0644, "chmod 600"},
+      {path_, 0620, "chmod 600"},
+      {volume / "secret", 0400, nullptr},
+      {volume / "secret", 0440, nullptr},
+      {volume / "secret", 0640, nullptr},
+      {volume / "secret", 0444, "defaultMode 0440"},
+      {volume / "secret", 0644, "defaultMode 0440"},
+      {volume / "secret", 0404, "defaultMode 0440"},
+      {volume / "secret", 0460, "defaultMode 0440"},
+      {volume / "..data/secret", 0440, nullptr},
+      {volume / "deep/secret", 0440, nullptr},
+      {volume / "deep/secret", 0444, "defaultMode 0440"},
+      {other / "..data/secret", 0440, "chmod 600"},
+      {other / "link", 0440, "chmod 600"},
+      {other / "elsewhere", 0440, "chmod 600"},
+  };
+  for (const fs::path& file :
+       {fs::path(path_), volume / "..2026/secret", volume / "..2026/deep/secret", other / "..data/secret"}) {
+    ASSERT_TRUE(WriteFileAtomically(file, "mst_abc", 0600).ok());
+  }
+  for (const auto& c : cases) {
+    fs::permissions(c.file, static_cast<fs::perms>(c.mode));
+    const auto warning = SecretFileWarning(c.file);
+    const std::string said = fmt::format("{} {:04o}: {}", c.file.string(), c.mode, warning.value_or("nothing"));
+    ASSERT_EQ(warning.has_value(), c.advice != nullptr) << said;
+    if (c.advice == nullptr) continue;
+    EXPECT_NE(warning->find(c.advice), std::string::npos) << said;
+    EXPECT_NE(warning->find(fmt::format("{:04o}", c.mode)), std::string::npos) << said;
+  }
 }
 
 TEST_F(SecretFileTest, WatchTellsEachNewContentOnce) {

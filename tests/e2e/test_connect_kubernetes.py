@@ -2,12 +2,16 @@
 manifest says, with a new secret put where the volume would have it. No cluster is read here."""
 
 import shlex
+import time
 
 import pytest
 import yaml
 
 from harness.base import BIN, Process, run, until
 from harness.hub import Hub
+
+# kAliveWithin
+ALLOWED_S = 30
 
 
 @pytest.fixture(scope="module")
@@ -30,24 +34,61 @@ def objects(text):
 
 
 def put_secret(folder, manifest):
-    (folder / "secret.new").write_text(manifest["Secret"]["stringData"]["secret"])
-    (folder / "secret.new").chmod(0o440)
-    (folder / "secret.new").rename(folder / "secret")
+    """As the kubelet does: a new folder, the link "..data" swapped to it, each file a link through that; for the group."""
+    volume = folder / "volume"
+    content = volume / f"..{time.time_ns()}"
+    content.mkdir(parents=True)
+    (content / "secret").write_text(manifest["Secret"]["stringData"]["secret"])
+    (content / "secret").chmod(0o440)
+    (volume / "..data_tmp").symlink_to(content.name)
+    (volume / "..data_tmp").rename(volume / "..data")
+    if not (volume / "secret").is_symlink():
+        (volume / "secret").symlink_to("..data/secret")
+
+
+def outside(folder, words):
+    """What the container is given, with the volumes in a folder of this machine."""
+    places = {"/etc/muster-agent/secret/": f"{folder}/volume/", "/etc/muster-agent/hub/": f"{folder}/",
+              "/var/lib/muster-agent": f"{folder}/data", "/usr/local/bin": str(BIN)}
+    for inside, place in places.items():
+        words = [word.replace(inside, place) for word in words]
+    return words
+
+
+def container_of(manifest):
+    container, = manifest["Deployment"]["spec"]["template"]["spec"]["containers"]
+    return container
 
 
 def argv(folder, manifest):
-    """The container's, with the volumes in a folder of this machine and without a cluster."""
-    container, = manifest["Deployment"]["spec"]["template"]["spec"]["containers"]
+    """The container's, without a cluster."""
+    container = container_of(manifest)
     assert container["image"] == "registry.example.com/muster-agent:7"
-    places = {"/etc/muster-agent/secret/": f"{folder}/", "/etc/muster-agent/hub/": f"{folder}/",
-              "/var/lib/muster-agent": f"{folder}/data"}
-    words = []
-    for word in container["args"]:
-        for inside, outside in places.items():
-            word = word.replace(inside, outside)
-        words.append(word)
+    words = outside(folder, container["args"])
     assert words[:3] == ["run", "--runtime=kubernetes", "--namespace=$(POD_NAMESPACE)"]
     return [BIN / "muster-agent", "run", "--runtime=none", *words[3:]]
+
+
+class Probes:
+    """The kubelet's: what the manifest says, run once."""
+
+    def __init__(self, folder, manifest):
+        self._folder, self._container = folder, container_of(manifest)
+
+    def _run(self, probe):
+        return run(outside(self._folder, self._container[probe]["exec"]["command"]), check=False)
+
+    def alive(self):
+        done = self._run("livenessProbe")
+        assert done.returncode in (0, 5), done
+        return done.returncode == 0
+
+    def why_not_alive(self):
+        done = self._run("livenessProbe")
+        return done.stdout if done.returncode == 5 else ""
+
+    def ready(self):
+        return self._run("readinessProbe").returncode == 0
 
 
 def test_the_manifest_connects_and_reconnects_the_same_process(hub, folder):
@@ -62,6 +103,8 @@ def test_the_manifest_connects_and_reconnects_the_same_process(hub, folder):
     agent = Process("agent", argv(folder, manifest), folder / "agent.log")
     try:
         hub.wait_connected(name)
+        probes = Probes(folder, manifest)
+        assert probes.alive() and probes.ready()
 
         # The code is void now; a person at kubectl sees why.
         body = fetched(created["connect_command"])
@@ -70,14 +113,37 @@ def test_the_manifest_connects_and_reconnects_the_same_process(hub, folder):
 
         renewed = hub.cli("target", "reconnect", name)
         until("the old secret is refused", lambda: hub.target_state(name) != "connected", 20)
+        assert probes.alive() and not probes.ready()
         again = objects(fetched(renewed["connect_command"]))
         assert again.pop("Secret") != manifest["Secret"]
         assert again == {kind: found for kind, found in manifest.items() if kind != "Secret"}
         put_secret(folder, objects(fetched(renewed["connect_command"])))
         hub.wait_connected(name)
-        assert agent.running()
+        assert agent.running() and probes.alive() and probes.ready()
+        assert "can be read by others" not in agent.log(), "the group is how the pod reads it"
+
+        # Liveness is not the hub's: it may be away for longer than a loop may stand.
+        hub.kill()
+        away = time.monotonic()
+        until("the agent is not ready", lambda: not probes.ready(), 10)
+        while time.monotonic() < away + ALLOWED_S + 5:
+            assert probes.alive() and not probes.ready()
+            time.sleep(1)
+        hub.start()
+        until("it is ready again", probes.ready, 70)
+
+        # A process that hangs is not alive, and one that was merely held up is again.
+        agent.pause()
+        paused = time.monotonic()
+        why = until("the agent that hangs is not alive", probes.why_not_alive, ALLOWED_S + 5, every=0.5)
+        assert time.monotonic() - paused > ALLOWED_S - 2 and "its loop has not turned for 30s" in why, why
+        agent.resume()
+        until("it is alive again", probes.alive, 5)
+        agent.kill()
+        assert "no agent runs" in probes.why_not_alive()
     finally:
-        agent.stop()
+        if agent.running():
+            agent.stop()
 
 
 def test_a_wrong_choice_voids_nothing_and_says_what_to_write(hub):

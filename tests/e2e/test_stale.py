@@ -76,6 +76,12 @@ def test_silent_agents_are_stale_at_sixty_seconds_and_live_ones_never(hub, engin
     assert watch.states("alive") == ["connected"]
     assert watch.polls > 300, "the window was watched closely"
 
+    # Of what the hub finds stale the hosts themselves tell whose process hangs, and whose is gone.
+    for name, why in {"dock": "no agent runs", "left": "no agent runs", "paused": "its loop has not turned for"}.items():
+        is_alive, said = agents[name].alive()
+        assert not is_alive and why in said, (name, said)
+    assert agents["alive"].alive()[0]
+
     quiet = hub.deployment("dock", "quiet")
     assert quiet["status"] == "DEPLOYMENT_STATUS_STALE"
     assert quiet["last_known_status"] == "DEPLOYMENT_STATUS_RUNNING", "the last known status stays visible beside it"

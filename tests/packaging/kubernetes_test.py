@@ -215,14 +215,44 @@ def test_the_pod_is_restricted(source):
     check_restricted(one(source[1], "Deployment")["spec"]["template"]["spec"])
 
 
-def test_one_agent_and_no_probe_that_kills_it_for_an_absent_hub(source):
+DATA = "--data-dir=/var/lib/muster-agent"
+ALIVE, CONNECTED = (["/usr/local/bin/muster-agent", "status", *words, DATA] for words in (["--alive"], []))
+
+
+def check_probes(container):
+    """Liveness asks for the agent's loop alone: "status" without "--alive" asks for the hub's acknowledgement."""
+    assert DATA in container["args"]
+    live, ready = container["livenessProbe"], container["readinessProbe"]
+    assert live["exec"] == {"command": ALIVE} and ready["exec"] == {"command": CONNECTED}
+    assert "startupProbe" not in container, "the agent shows its life from its first moment"
+    # A loop may stand for 30 s. One slow answer, or two, kill nobody; one that hangs is replaced within two minutes.
+    assert live["failureThreshold"] >= 3 and live["timeoutSeconds"] >= 5
+    assert 30 <= live["periodSeconds"] * live["failureThreshold"] <= 90
+    assert live["timeoutSeconds"] <= live["periodSeconds"] and live["initialDelaySeconds"] <= live["periodSeconds"]
+
+
+def test_the_probes_are_the_documented_ones(source):
+    check_probes(one(source[1], "Deployment")["spec"]["template"]["spec"]["containers"][0])
+
+
+def test_all_sources_have_the_same_lines_of_probes():
+    """Of the chart, too, where there is no helm to render it."""
+    def probes(path):
+        text = path.read_text()
+        begin, end = text.index("          livenessProbe:\n"), text.index("          resources:\n")
+        return text[begin:end]
+    lines = probes(AGENT / "base/deployment.yaml")
+    assert yaml.safe_load(lines)["livenessProbe"]["exec"]["command"] == ALIVE
+    assert probes(CHARTS / "muster-agent/templates/deployment.yaml") == lines
+    assert probes(ROOT / "hub/connect/kubernetes_agent.yaml.in") == lines
+
+
+def test_one_agent_and_room_for_its_journal(source):
     name, objects, rules = source
     spec = one(objects, "Deployment")["spec"]
     assert spec["replicas"] == 1 and spec["strategy"] == {"type": "Recreate"}
     assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
     container, = spec["template"]["spec"]["containers"]
-    assert container["readinessProbe"]["exec"]["command"][1] == "status"
-    assert "livenessProbe" not in container and "startupProbe" not in container
     arguments = container["args"]
     assert arguments[:2] == ["run", "--runtime=kubernetes"]
     patched = shutil.which("kubectl") or name != "kustomize cluster"
@@ -281,6 +311,23 @@ def test_a_pod_that_is_less_restricted_is_found(change):
     change(pod)
     with pytest.raises((AssertionError, KeyError)):
         check_restricted(pod)
+
+
+@pytest.mark.parametrize("change", [
+    lambda container: container.pop("livenessProbe"),
+    lambda container: container["livenessProbe"]["exec"].update(command=CONNECTED),
+    lambda container: container["livenessProbe"]["exec"]["command"].remove(DATA),
+    lambda container: container["livenessProbe"].update(failureThreshold=1),
+    lambda container: container["livenessProbe"].update(periodSeconds=600),
+    lambda container: container["livenessProbe"].pop("timeoutSeconds"),
+    lambda container: container["readinessProbe"]["exec"].update(command=ALIVE),
+])
+def test_a_probe_that_kills_for_an_absent_hub_or_asks_nothing_is_found(change):
+    container, = one(connect_documents("scope=namespace"), "Deployment")["spec"]["template"]["spec"]["containers"]
+    check_probes(copy.deepcopy(container))
+    change(container)
+    with pytest.raises((AssertionError, KeyError)):
+        check_probes(container)
 
 
 # ---- the connect manifest

@@ -55,6 +55,12 @@ class Agent:
                    check=False)
         return json.loads(done.stdout) if done.stdout.startswith("{") else {}
 
+    def alive(self):
+        """Whether `status --alive` says so, and what it says."""
+        done = run([*self.prefix, BIN / "muster-agent", "status", "--alive", "--data-dir", self.dir / "data"], check=False)
+        assert done.returncode in (0, 5), done
+        return done.returncode == 0, done.stdout
+
     def kill(self):
         self.process.kill()
 
