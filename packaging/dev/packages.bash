@@ -5,7 +5,7 @@ packages_build=(
   build-essential cmake ninja-build pkg-config ccache git ca-certificates
   libgrpc++-dev libgrpc-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libprotoc-dev libabsl-dev
   libc-ares-dev libre2-dev zlib1g-dev libssl-dev libsodium-dev libsqlite3-dev libcurl4-openssl-dev libboost1.81-dev
-  nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libzstd-dev libyaml-dev prometheus-cpp-dev libgtest-dev
+  nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libzstd-dev libyaml-dev libnghttp2-dev prometheus-cpp-dev libgtest-dev
   libgmock-dev
 )
 packages_up=(curl jq)
