@@ -52,9 +52,12 @@
 namespace muster::hub {
 namespace {
 
-// Stale must show within 1 s of its deadline; a look at 10,000 targets takes about a millisecond.
-constexpr absl::Duration kFleetTick = absl::Milliseconds(250);
+// Stale must show within 1 s of its deadline; a look at 10,000 targets takes some 4 ms.
+constexpr absl::Duration kFleetTick = absl::Milliseconds(500);
 constexpr absl::Duration kSecond = absl::Seconds(1);
+// Between transactions of agents' records in hub.db. What is present travels in heartbeats and does not wait for it.
+constexpr absl::Duration kRecordsDistance = absl::Milliseconds(100);
+constexpr std::size_t kRecordsBytes = 256 * 1024;
 // How exactly a killed hub knows afterwards until when it lived.
 constexpr absl::Duration kRunTouch = absl::Seconds(5);
 constexpr absl::Duration kRetentionPass = absl::Hours(1);
@@ -181,6 +184,7 @@ absl::Status RunningHub::OpenStore() {
   options.observer = {
       .committed = [this](absl::Duration took, std::size_t count) { metrics_.StoreCommitted(took, count); },
       .failed = [this] { metrics_.StoreFailed(); }};
+  options.pacing = {.distance = kRecordsDistance, .enough_weight = kRecordsBytes};
   ASSIGN_OR_RETURN(store_, Store::Open(config_.data_dir + "/hub.db", std::move(options)));
   ASSIGN_OR_RETURN(memory_, LoadMemory(*store_, config_.organization, config_.data_dir + "/admin-token", started_));
   return absl::OkStatus();

@@ -28,7 +28,7 @@ namespace muster::hub {
 class LogStore {
  public:
   // Between two transactions, unless so much text waits: a sync for each batch would be most of the work.
-  static constexpr absl::Duration kCommitDistance = absl::Milliseconds(50);
+  static constexpr absl::Duration kCommitDistance = absl::Milliseconds(100);
   static constexpr std::size_t kCommitBytes = 1024 * 1024;
 
   struct Options {

@@ -271,7 +271,8 @@ void AgentSession::StoreBatch(const std::shared_ptr<BatchWork>& work) {
         ASSIGN_OR_RETURN(work->outcome, ApplyBatch(database, work->origin, work->batch));
         return absl::OkStatus();
       },
-      [self = shared_from_this(), work](const absl::Status& stored) { self->OnBatchStored(*work, stored); });
+      [self = shared_from_this(), work](const absl::Status& stored) { self->OnBatchStored(*work, stored); },
+      work->bytes);
 }
 
 void AgentSession::StoreLogs(const std::shared_ptr<BatchWork>& work) {

@@ -11,9 +11,6 @@
 namespace muster::hub {
 namespace {
 
-// Checkpoints run when the queue is empty, never inside somebody's commit, and at the latest after this many commits.
-constexpr int kCommitsBetweenCheckpoints = 200;
-
 bool IsFullDisk(const absl::Status& status) { return ReasonOf(status) == "DISK_FULL"; }
 
 absl::Status Stopped() {
@@ -37,14 +34,21 @@ absl::Status Writer::TryQueue(Operation& operation, Done& done, std::size_t weig
     return MakeError(absl::StatusCode::kResourceExhausted, "WRITER_BUSY",
                      "the hub's disk does not keep up with what is to be stored; try again later");
   }
+  const bool was_empty = queue_.empty();
   queue_.push_back(Item{std::move(operation), std::move(done), weight, absl::OkStatus()});
   weight_ += weight;
+  if (weight == 0) ++hasty_;
+  // While it waits for the distance to pass it need not hear of each.
+  if (was_empty || IsDue()) wake_.NotifyOne();
   return absl::OkStatus();
 }
 
+bool Writer::IsDue() const {
+  return pacing_.distance == absl::ZeroDuration() || hasty_ > 0 || weight_ >= pacing_.enough_weight;
+}
+
 void Writer::Submit(Operation operation, Done done, std::size_t weight) {
-  if (absl::Status refusal = TryQueue(operation, done, weight); !refusal.ok()) return done(std::move(refusal));
-  wake_.NotifyOne();
+  if (absl::Status refusal = TryQueue(operation, done, weight); !refusal.ok()) done(std::move(refusal));
 }
 
 absl::Status Writer::Run(Operation operation, absl::AnyInvocable<void()> committed, std::size_t weight) {
@@ -79,28 +83,36 @@ std::size_t Writer::queued() const {
   return queue_.size();
 }
 
-void Writer::WaitForWork() {
+void Writer::WaitForWork(std::optional<Instant> until) {
   while (!stopping_) {
-    if (queue_.empty()) {
+    if (queue_.empty() && !until.has_value()) {
       wake_.Wait(&mutex_);
       continue;
     }
-    const bool is_enough = pacing_.distance == absl::ZeroDuration() || weight_ >= pacing_.enough_weight;
-    const absl::Duration left = is_enough ? absl::ZeroDuration() : next_begin_ - Clock::System()->Monotonic();
+    if (!queue_.empty() && IsDue()) break;
+    const Instant wanted = queue_.empty() ? *until : next_begin_;
+    const absl::Duration left = wanted - Clock::System()->Monotonic();
     if (left <= absl::ZeroDuration()) break;
     wake_.WaitFor(&mutex_, left);
   }
 }
 
-std::vector<Writer::Item> Writer::NextBatch() {
+bool Writer::IsOver() const {
+  MutexLock lock(&mutex_);
+  return stopping_ && queue_.empty();
+}
+
+std::vector<Writer::Item> Writer::NextBatch(std::optional<Instant> until) {
   std::vector<Item> batch;
   MutexLock lock(&mutex_);
-  WaitForWork();
+  WaitForWork(until);
+  if (queue_.empty()) return batch;
   next_begin_ = Clock::System()->Monotonic() + pacing_.distance;
   const std::size_t size = std::min(queue_.size(), kMaxBatch);
   batch.reserve(size);
   for (std::size_t i = 0; i < size; ++i) {
     weight_ -= queue_.front().weight;
+    if (queue_.front().weight == 0) --hasty_;
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
@@ -108,18 +120,24 @@ std::vector<Writer::Item> Writer::NextBatch() {
 }
 
 void Writer::Loop() {
-  int commits_since_checkpoint = 0;
+  // Nothing: all that was committed is in the database.
+  std::optional<Instant> checkpoint_at;
   while (true) {
-    std::vector<Item> batch = NextBatch();
-    if (batch.empty()) break;
-    for (std::span<Item> left = batch; !left.empty(); ++commits_since_checkpoint) left = CommitSome(left);
-    batch.clear();
-    if (queued() == 0 || commits_since_checkpoint >= kCommitsBetweenCheckpoints) {
-      commits_since_checkpoint = 0;
-      if (absl::Status moved = database_->Checkpoint(); !moved.ok() && !IsFullDisk(moved)) {
-        log::Warning("{}", MessageOf(moved));
-      }
+    std::vector<Item> batch = NextBatch(checkpoint_at);
+    for (std::span<Item> left = batch; !left.empty();) left = CommitSome(left);
+    const bool is_over = batch.empty() && IsOver();
+    if (!batch.empty() && !checkpoint_at) checkpoint_at = Clock::System()->Monotonic() + kCheckpointDistance;
+    if (checkpoint_at && (is_over || Clock::System()->Monotonic() >= *checkpoint_at)) {
+      checkpoint_at.reset();
+      Checkpoint();
     }
+    if (is_over) return;
+  }
+}
+
+void Writer::Checkpoint() {
+  if (absl::Status moved = database_->Checkpoint(); !moved.ok() && !IsFullDisk(moved)) {
+    log::Warning("{}", MessageOf(moved));
   }
 }
 

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <thread>
 #include <utility>
@@ -42,13 +43,18 @@ class Writer {
   // records each, and sessions and operators wait behind them.
   static constexpr absl::Duration kMaxTransaction = absl::Milliseconds(100);
 
-  // When transactions begin.
+  // When transactions begin: a sync for each would be most of the work.
   struct Pacing {
-    // After the one before, at the earliest. What comes meanwhile shares a transaction.
+    // After the one before, at the earliest, as long as all that waits has a weight. What comes meanwhile shares a
+    // transaction. An operation without weight has somebody who waits for it: it begins one at once.
     absl::Duration distance;
-    // Unless operations of so much weight wait.
+    // So much weight does not wait either.
     std::size_t enough_weight = 0;
   };
+
+  // The WAL is moved into the database between transactions, never inside somebody's commit; so seldom because pages
+  // that many transactions touch are then moved once. At 20 MB/s the WAL grows to 40 MB.
+  static constexpr absl::Duration kCheckpointDistance = absl::Seconds(2);
 
   // Told on the writer thread after each transaction; either may be empty. When `failed` is called, Fault() says why.
   struct Observer {
@@ -89,10 +95,14 @@ class Writer {
 
   // Takes both only when it answers OK.
   absl::Status TryQueue(Operation& operation, Done& done, std::size_t weight) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Until a transaction is to begin, or the writer to stop.
-  void WaitForWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Until a transaction is to begin, or the writer to stop; with `until` at the latest then.
+  void WaitForWork(std::optional<Instant> until) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Loop() ABSL_LOCKS_EXCLUDED(mutex_);
-  std::vector<Item> NextBatch() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Empty when `until` came first.
+  std::vector<Item> NextBatch(std::optional<Instant> until) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool IsOver() const ABSL_LOCKS_EXCLUDED(mutex_);
+  void Checkpoint();
   // Commits the first of these, all of them if there is time, and answers those. Returns what is left.
   std::span<Item> CommitSome(std::span<Item> items);
   // Sets `done` to the number of items that have run.
@@ -109,6 +119,8 @@ class Writer {
   CondVar wake_;
   std::deque<Item> queue_ ABSL_GUARDED_BY(mutex_);
   std::size_t weight_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Of what waits, without weight.
+  std::size_t hasty_ ABSL_GUARDED_BY(mutex_) = 0;
   // When the next transaction may begin.
   Instant next_begin_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

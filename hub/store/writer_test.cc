@@ -129,6 +129,23 @@ TEST_F(WriterTest, BetweenTransactionsItWaitsUnlessEnoughHasGathered) {
   EXPECT_THAT(Rows(), ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
+TEST_F(WriterTest, WhatHasNoWeightDoesNotWaitAndTakesTheOthersAlong) {
+  writer_.reset();
+  std::vector<std::size_t> commits;
+  auto database = sqlite::Database::Open(path(), sqlite::OpenMode::kWriter);
+  ASSERT_TRUE(database.ok());
+  Writer writer(
+      *std::move(database),
+      {.committed = [&](absl::Duration, std::size_t operations) { commits.push_back(operations); }, .failed = nullptr},
+      {.distance = absl::Hours(1), .enough_weight = 10});
+  ASSERT_TRUE(writer.Run(Inserting(1)).ok());
+  writer.Submit(
+      Inserting(2), [](const absl::Status&) {}, 3);
+  ASSERT_TRUE(writer.Run(Inserting(3)).ok());
+  writer.Stop();
+  EXPECT_THAT(commits, ElementsAre(1, 2));
+}
+
 TEST_F(WriterTest, CommitsWaitingOperationsTogether) {
   CloseGate();
   for (int x = 1; x <= 50; ++x) writer_->Submit(Inserting(x), [](const absl::Status&) {});
