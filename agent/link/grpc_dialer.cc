@@ -35,6 +35,8 @@ grpc::ChannelArguments ChannelArguments() {
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   // A channel of its own must also mean a connection of its own.
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // Each frame from the hub would be answered by a probe; what comes is little.
+  args.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 1);
   args.SetMaxReceiveMessageSize(kMaxReceivedFrameBytes);
   args.SetUserAgentPrefix(std::string("muster-agent/") + kVersion);
