@@ -25,7 +25,7 @@
 #include "hub/first_start.h"
 #include "hub/fleet/fleet.h"
 #include "hub/fleet/target_admin.h"
-#include "hub/grpc_server.h"
+#include "hub/grpc/grpc_server.h"
 #include "hub/http/router.h"
 #include "hub/http/server.h"
 #include "hub/http/service_pages.h"
@@ -378,16 +378,16 @@ absl::Status RunningHub::StartMetrics() {
 }
 
 absl::Status RunningHub::StartGrpc() {
-  std::vector<std::unique_ptr<grpc::Service>> services;
-  services.push_back(MakeAgentService(&session_deps_, sessions_.get()));
-  services.push_back(
-      MakeFleetService({.handlers = handlers_.get(),
-                        .authenticator = tokens_.get(),
-                        .workers = workers_.get(),
-                        .on_finished = [this](std::string_view method, absl::StatusCode code, absl::Duration took) {
-                          metrics_.ApiCall("grpc", method, code, took);
-                        }}));
-  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_.grpc_address, tls_, std::move(services)));
+  GrpcMethods methods;
+  AddAgentService(&session_deps_, sessions_.get(), &methods);
+  AddFleetService({.handlers = handlers_.get(),
+                   .authenticator = tokens_.get(),
+                   .workers = workers_.get(),
+                   .on_finished = [this](std::string_view method, absl::StatusCode code, absl::Duration took) {
+                     metrics_.ApiCall("grpc", method, code, took);
+                   }},
+                  &methods);
+  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_.grpc_address, tls_, std::move(methods)));
   return absl::OkStatus();
 }
 

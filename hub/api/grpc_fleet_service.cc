@@ -1,42 +1,34 @@
 #include "hub/api/grpc_fleet_service.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include <atomic>
-#include <map>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "common/clock.h"
 #include "common/mutex.h"
 #include "common/status.h"
-#include "hub/grpc_write_queue.h"
-#include "muster/fleet/v1/fleet.grpc.pb.h"
 
 namespace muster::hub {
 namespace {
 
-using namespace fleet::v1;  // NOLINT(google-build-using-namespace): this file is about these messages
+using google::protobuf::Message;
 
 // Messages that wait for a slow reader: a watcher gets the newest state later anyway, and who sends lines waits until
 // they have gone out.
 constexpr std::size_t kMaxQueuedMessages = 8;
 
-grpc::Status ToGrpc(const absl::Status& status) {
-  if (status.ok()) return grpc::Status::OK;
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), MessageOf(status));
+constexpr char kServicePath[] = "/muster.fleet.v1.FleetService/";
+
+void FinishWith(GrpcCall& call, const absl::Status& status) {
+  if (status.ok()) return call.Finish(grpc::Status::OK);
+  // The reason code travels in a trailer of its own: google.rpc.Status is not among the protos of this project.
+  call.Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()), MessageOf(status)), ReasonOf(status));
 }
 
-// The reason code travels in a trailer of its own: google.rpc.Status is not among the protos of this project.
-void AttachReason(grpc::CallbackServerContext* context, const absl::Status& status) {
-  if (!status.ok()) context->AddTrailingMetadata("muster-reason", ReasonOf(status));
-}
-
-std::string BearerToken(const grpc::CallbackServerContext& context) {
+std::string BearerToken(const GrpcCall& call) {
   constexpr std::string_view kScheme = "Bearer ";
-  const auto it = context.client_metadata().find("authorization");
-  if (it == context.client_metadata().end()) return "";
-  const std::string value(it->second.data(), it->second.size());
+  const std::string value = call.Header("authorization");
   return value.starts_with(kScheme) ? value.substr(kScheme.size()) : "";
 }
 
@@ -44,173 +36,163 @@ absl::Status Busy() {
   return MakeError(absl::StatusCode::kResourceExhausted, "HUB_BUSY", "too many requests at once; try again");
 }
 
-template <typename Response>
-class GrpcStreamSink : public StreamSink {
- public:
-  using Reactor = grpc::ServerWriteReactor<Response>;
-  GrpcStreamSink(Reactor* reactor, grpc::CallbackServerContext* context)
-      : queue_(reactor, kMaxQueuedMessages), context_(context) {}
+absl::Status NoMessage() {
+  return MakeError(absl::StatusCode::kInvalidArgument, "BAD_REQUEST", "the request is no message of this method");
+}
 
-  bool Write(const google::protobuf::Message& message) override {
-    return !queue_.ending() && queue_.Push(static_cast<const Response&>(message));
+// Waits for the one message of a call.
+class RequestHandler : public GrpcCall::Handler {
+ public:
+  RequestHandler(std::shared_ptr<GrpcCall> call, const Message* prototype)
+      : call_(std::move(call)), prototype_(prototype) {}
+
+  void OnMessage(grpc::ByteBuffer bytes) override {
+    if (was_asked_) return;
+    was_asked_ = true;
+    const std::shared_ptr<Message> request(prototype_->New());
+    if (!ParseMessage(std::move(bytes), request.get())) return Refuse(NoMessage());
+    Start(request);
   }
-  void OnWritable(std::function<void()> callback) override { queue_.OnEmpty(std::move(callback)); }
-  void Finish(const absl::Status& status) override {
-    if (finished_.exchange(true)) return;
-    // The context lives as long as the reactor.
-    queue_.StartUnlessFinished([&](Reactor*) { AttachReason(context_, status); });
-    queue_.Finish(ToGrpc(status));
+  void OnReadEnded() override {
+    if (!was_asked_) Refuse(NoMessage());
   }
+
+ protected:
+  // Called once at most, each.
+  virtual void Start(std::shared_ptr<const Message> request) = 0;
+  virtual void Refuse(const absl::Status& status) = 0;
+
+  const std::shared_ptr<GrpcCall> call_;
+
+ private:
+  const Message* const prototype_;
+  bool was_asked_ = false;
+};
+
+class UnaryCall : public RequestHandler {
+ public:
+  UnaryCall(const GrpcFleetServiceOptions* options, const UnaryMethod* method, std::shared_ptr<GrpcCall> call)
+      : RequestHandler(std::move(call), method->request_prototype),
+        options_(options),
+        method_(method),
+        begun_(Clock::System()->Monotonic()) {}
+
+  void OnCancelled() override {}
+
+ private:
+  void Start(std::shared_ptr<const Message> request) override {
+    const auto finish = [options = options_, method = method_, call = call_, begun = begun_](const absl::Status& status,
+                                                                                             const Message* answer) {
+      options->on_finished(method->name, status.code(), Clock::System()->Monotonic() - begun);
+      if (status.ok()) call->Write(*answer);
+      FinishWith(*call, status);
+    };
+    const bool taken = options_->workers->TrySubmit(
+        [options = options_, method = method_, token = BearerToken(*call_), request = std::move(request), finish] {
+          const auto caller = options->authenticator->Authenticate(token);
+          if (!caller.ok()) return finish(caller.status(), nullptr);
+          method->handle(*caller, *request, [finish](const absl::Status& status, std::unique_ptr<Message> answer) {
+            finish(status, answer.get());
+          });
+        });
+    if (!taken) finish(Busy(), nullptr);
+  }
+  void Refuse(const absl::Status& status) override {
+    options_->on_finished(method_->name, status.code(), Clock::System()->Monotonic() - begun_);
+    FinishWith(*call_, status);
+  }
+
+  const GrpcFleetServiceOptions* const options_;
+  const UnaryMethod* const method_;
+  const Instant begun_;
+};
+
+class CallStreamSink : public StreamSink {
+ public:
+  explicit CallStreamSink(std::shared_ptr<GrpcCall> call) : call_(std::move(call)) {}
+  ~CallStreamSink() override {
+    // Nothing happens when it is finished already.
+    call_->Finish(grpc::Status(grpc::StatusCode::INTERNAL, "the hub dropped the stream"));
+  }
+
+  bool Write(const Message& message) override { return !call_->ending() && call_->Write(message); }
+  void OnWritable(std::function<void()> callback) override { call_->OnEmpty(std::move(callback)); }
+  void Finish(const absl::Status& status) override { FinishWith(*call_, status); }
   void OnCancelled(std::function<void()> callback) override {
     {
       MutexLock lock(&mutex_);
-      if (!cancelled_) {
+      if (!is_cancelled_) {
         on_cancelled_ = std::move(callback);
         return;
       }
     }
     callback();
   }
-  bool cancelled() const override { return queue_.ending(); }
+  bool cancelled() const override { return call_->ending(); }
 
-  void OnWriteDone(bool ok) { queue_.OnWriteDone(ok); }
   void Cancel() {
     std::function<void()> callback;
     {
       MutexLock lock(&mutex_);
-      cancelled_ = true;
+      is_cancelled_ = true;
       callback = std::move(on_cancelled_);
     }
-    Finish(absl::CancelledError("the client has gone"));
+    FinishWith(*call_, absl::CancelledError("the client has gone"));
     if (callback) callback();
   }
-  void Detach() { queue_.Detach(); }
 
  private:
-  GrpcWriteQueue<Reactor, Response> queue_;
-  grpc::CallbackServerContext* const context_;
-  std::atomic<bool> finished_{false};
-  mutable Mutex mutex_;
+  const std::shared_ptr<GrpcCall> call_;
+  Mutex mutex_;
   std::function<void()> on_cancelled_ ABSL_GUARDED_BY(mutex_);
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Deletes itself in OnDone, the last reaction.
-template <typename Response>
-class StreamReactor : public grpc::ServerWriteReactor<Response> {
+class StreamCall : public RequestHandler {
  public:
-  explicit StreamReactor(grpc::CallbackServerContext* context)
-      : sink_(std::make_shared<GrpcStreamSink<Response>>(this, context)) {}
-  const std::shared_ptr<GrpcStreamSink<Response>>& sink() const { return sink_; }
+  StreamCall(const GrpcFleetServiceOptions* options, const StreamMethod* method, const std::shared_ptr<GrpcCall>& call)
+      : RequestHandler(call, method->request_prototype), options_(options), method_(method) {}
 
-  void OnWriteDone(bool ok) override { sink_->OnWriteDone(ok); }
-  void OnCancel() override { sink_->Cancel(); }
-  void OnDone() override {
-    sink_->Detach();
-    delete this;
+  void OnCancelled() override {
+    if (const auto sink = sink_.lock()) sink->Cancel();
   }
 
  private:
-  const std::shared_ptr<GrpcStreamSink<Response>> sink_;
-};
-
-class GrpcFleetService : public FleetService::CallbackService {
- public:
-  explicit GrpcFleetService(GrpcFleetServiceOptions options) : options_(std::move(options)) {
-    for (const UnaryMethod& method : options_.handlers->unary()) unary_[method.name] = &method;
-    for (const StreamMethod& method : options_.handlers->streams()) streams_[method.name] = &method;
-  }
-
-#define MUSTER_UNARY(Method)                                                                             \
-  grpc::ServerUnaryReactor* Method(grpc::CallbackServerContext* context, const Method##Request* request, \
-                                   Method##Response* response) override {                                \
-    return Call(#Method, context, request, response);                                                    \
-  }
-  MUSTER_UNARY(GetHub)
-  MUSTER_UNARY(CreateTarget)
-  MUSTER_UNARY(ListTargets)
-  MUSTER_UNARY(GetTarget)
-  MUSTER_UNARY(UpdateTarget)
-  MUSTER_UNARY(ReconnectTarget)
-  MUSTER_UNARY(DeleteTarget)
-  MUSTER_UNARY(ListDeployments)
-  MUSTER_UNARY(GetDeployment)
-  MUSTER_UNARY(UpdateDeployment)
-  MUSTER_UNARY(DeleteDeployment)
-  MUSTER_UNARY(GetFleetStatus)
-  MUSTER_UNARY(ListTargetHistory)
-  MUSTER_UNARY(ListDeploymentHistory)
-  MUSTER_UNARY(GetFleetAt)
-  MUSTER_UNARY(GetAvailability)
-  MUSTER_UNARY(QueryLogs)
-  MUSTER_UNARY(GetLogVolume)
-  MUSTER_UNARY(ListLogResources)
-  MUSTER_UNARY(CreateToken)
-  MUSTER_UNARY(ListTokens)
-  MUSTER_UNARY(RevokeToken)
-  MUSTER_UNARY(ListAuditEntries)
-  MUSTER_UNARY(VerifyAuditLog)
-#undef MUSTER_UNARY
-
-#define MUSTER_STREAM(Method)                                                                   \
-  grpc::ServerWriteReactor<Method##Response>* Method(grpc::CallbackServerContext* context,      \
-                                                     const Method##Request* request) override { \
-    return Open<Method##Response>(#Method, context, *request);                                  \
-  }
-  MUSTER_STREAM(WatchFleet)
-  MUSTER_STREAM(TailLogs)
-  MUSTER_STREAM(ExportLogs)
-#undef MUSTER_STREAM
-
- private:
-  grpc::ServerUnaryReactor* Call(const char* name, grpc::CallbackServerContext* context,
-                                 const google::protobuf::Message* request, google::protobuf::Message* response) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    const Instant begun = Clock::System()->Monotonic();
-    const auto finish = [this, name, context, reactor, begun](const absl::Status& status) {
-      options_.on_finished(name, status.code(), Clock::System()->Monotonic() - begun);
-      AttachReason(context, status);
-      reactor->Finish(ToGrpc(status));
-    };
-    // Request, response and context live until Finish.
-    const bool taken =
-        options_.workers->TrySubmit([this, name, token = BearerToken(*context), request, response, finish] {
-          const auto caller = options_.authenticator->Authenticate(token);
-          if (!caller.ok()) return finish(caller.status());
-          unary_.at(name)->handle(
-              *caller, *request,
-              [response, finish](const absl::Status& status, std::unique_ptr<google::protobuf::Message> answer) {
-                if (status.ok()) response->GetReflection()->Swap(response, answer.get());
-                finish(status);
-              });
+  void Start(std::shared_ptr<const Message> request) override {
+    const auto sink = std::make_shared<CallStreamSink>(call_);
+    sink_ = sink;
+    const bool taken = options_->workers->TrySubmit(
+        [options = options_, method = method_, sink, token = BearerToken(*call_), request = std::move(request)] {
+          const auto caller = options->authenticator->Authenticate(token);
+          if (!caller.ok()) return sink->Finish(caller.status());
+          method->start(*caller, *request, sink);
         });
-    if (!taken) finish(Busy());
-    return reactor;
-  }
-
-  template <typename Response, typename Request>
-  grpc::ServerWriteReactor<Response>* Open(const char* name, grpc::CallbackServerContext* context,
-                                           const Request& request) {
-    auto* reactor = new StreamReactor<Response>(context);
-    std::shared_ptr<GrpcStreamSink<Response>> sink = reactor->sink();
-    const bool taken = options_.workers->TrySubmit([this, name, sink, token = BearerToken(*context), copy = request] {
-      const auto caller = options_.authenticator->Authenticate(token);
-      if (!caller.ok()) return sink->Finish(caller.status());
-      streams_.at(name)->start(*caller, copy, sink);
-    });
     if (!taken) sink->Finish(Busy());
-    return reactor;
   }
+  void Refuse(const absl::Status& status) override { FinishWith(*call_, status); }
 
-  const GrpcFleetServiceOptions options_;
-  std::map<std::string, const UnaryMethod*, std::less<>> unary_;
-  std::map<std::string, const StreamMethod*, std::less<>> streams_;
+  const GrpcFleetServiceOptions* const options_;
+  const StreamMethod* const method_;
+  // Whoever has something to say holds it.
+  std::weak_ptr<CallStreamSink> sink_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeFleetService(GrpcFleetServiceOptions options) {
-  return std::make_unique<GrpcFleetService>(std::move(options));
+void AddFleetService(const GrpcFleetServiceOptions& given, GrpcMethods* methods) {
+  const auto options = std::make_shared<const GrpcFleetServiceOptions>(given);
+  for (const UnaryMethod& method : given.handlers->unary()) {
+    (*methods)[kServicePath + method.name] = [options, &method](const std::shared_ptr<GrpcCall>& call) {
+      call->Begin(std::make_shared<UnaryCall>(options.get(), &method, call), 1);
+      call->Read();
+    };
+  }
+  for (const StreamMethod& method : given.handlers->streams()) {
+    (*methods)[kServicePath + method.name] = [options, &method](const std::shared_ptr<GrpcCall>& call) {
+      call->Begin(std::make_shared<StreamCall>(options.get(), &method, call), kMaxQueuedMessages);
+      call->Read();
+    };
+  }
 }
 
 }  // namespace muster::hub

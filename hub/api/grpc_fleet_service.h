@@ -1,19 +1,15 @@
-// The same method table as the Connect front's, served as native gRPC: muster.fleet.v1.FleetService on the callback
-// API. Calls run on the WorkerPool. The bearer token comes in the metadata "authorization".
+// The same method table as the Connect front's, served as native gRPC: muster.fleet.v1.FleetService. Calls run on the
+// WorkerPool. The bearer token comes in the metadata "authorization".
 #ifndef MUSTER_HUB_API_GRPC_FLEET_SERVICE_H_
 #define MUSTER_HUB_API_GRPC_FLEET_SERVICE_H_
 
 #include <functional>
-#include <memory>
 #include <string_view>
 
 #include "hub/api/caller.h"
 #include "hub/api/fleet_handlers.h"
+#include "hub/grpc/grpc_server.h"
 #include "hub/http/worker_pool.h"
-
-namespace grpc {
-class Service;
-}
 
 namespace muster::hub {
 
@@ -25,7 +21,7 @@ struct GrpcFleetServiceOptions {
 };
 
 // What the options point to must outlive the server.
-std::unique_ptr<grpc::Service> MakeFleetService(GrpcFleetServiceOptions options);
+void AddFleetService(const GrpcFleetServiceOptions& options, GrpcMethods* methods);
 
 }  // namespace muster::hub
 

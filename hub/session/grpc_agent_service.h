@@ -1,21 +1,16 @@
-// muster.agent.v1.AgentService on gRPC's callback API: one reactor per stream, all logic in AgentSession. The only file
-// of hub/session that knows gRPC.
+// muster.agent.v1.AgentService/Session on the gRPC port: frames in and out, all logic in AgentSession. The only file of
+// hub/session that knows gRPC.
 #ifndef MUSTER_HUB_SESSION_GRPC_AGENT_SERVICE_H_
 #define MUSTER_HUB_SESSION_GRPC_AGENT_SERVICE_H_
 
-#include <memory>
-
+#include "hub/grpc/grpc_server.h"
 #include "hub/session/agent_session.h"
 #include "hub/session/session_registry.h"
 
-namespace grpc {
-class Service;
-}
-
 namespace muster::hub {
 
-// Both must outlive the server. The service is registered with a grpc::ServerBuilder and must outlive the server, too.
-std::unique_ptr<grpc::Service> MakeAgentService(const SessionDeps* deps, SessionRegistry* registry);
+// Both must outlive the server.
+void AddAgentService(const SessionDeps* deps, SessionRegistry* registry, GrpcMethods* methods);
 
 }  // namespace muster::hub
 

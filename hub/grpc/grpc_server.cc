@@ -1,11 +1,9 @@
-#include "hub/grpc_server.h"
+#include "hub/grpc/grpc_server.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/wrappers.pb.h>
 #include <grpc/support/log.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
-#include <grpcpp/impl/service_type.h>
 
 #include <chrono>
 #include <utility>
@@ -15,6 +13,10 @@
 
 namespace muster::hub {
 namespace {
+
+// Calls that may come while the thread is busy with others; more wait in gRPC.
+constexpr int kAwaitedCalls = 16;
+constexpr const char kHealthPath[] = "/grpc.health.v1.Health/Check";
 
 // gRPC's own defaults are wrong for long-lived agents and an open port; each argument's reason, as measured with
 // Debian's 1.51.1, stands in docs/protocol.md, "Limits".
@@ -45,51 +47,127 @@ std::shared_ptr<grpc::ServerCredentials> MakeCredentials(const std::optional<Ser
   return grpc::SslServerCredentials(options);
 }
 
+// grpc.health.v1, for the whole port: what it is asked about is not looked at.
+class HealthHandler : public GrpcCall::Handler {
+ public:
+  HealthHandler(std::shared_ptr<GrpcCall> call, bool is_serving) : call_(std::move(call)), is_serving_(is_serving) {}
+  void OnMessage(grpc::ByteBuffer /*bytes*/) override {
+    // On the wire a HealthCheckResponse, whose one field is an enum: 1 SERVING, 2 NOT_SERVING.
+    google::protobuf::Int32Value response;
+    response.set_value(is_serving_ ? 1 : 2);
+    call_->Write(response);
+    call_->Finish(grpc::Status::OK);
+  }
+  void OnReadEnded() override {
+    call_->Finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "a call without its message"));
+  }
+  void OnCancelled() override { call_->Finish(grpc::Status::CANCELLED); }
+
+ private:
+  const std::shared_ptr<GrpcCall> call_;
+  const bool is_serving_;
+};
+
+class UnknownMethod : public GrpcCall::Handler {
+ public:
+  void OnMessage(grpc::ByteBuffer /*bytes*/) override {}
+  void OnReadEnded() override {}
+  void OnCancelled() override {}
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const HostPort& address,
                                                               const std::optional<ServerTls>& tls,
-                                                              std::vector<std::unique_ptr<grpc::Service>> services) {
-  static const bool plugins_ready = [] {
+                                                              GrpcMethods methods) {
+  static const bool logs_are_ours = [] {
     gpr_set_log_function(LogFromGrpc);
-    grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
   }();
-  static_cast<void>(plugins_ready);
+  static_cast<void>(logs_are_ours);
   HostPort listen = address;
   if (listen.host.empty()) listen.host = "::";  // IPv6 and IPv4
   std::unique_ptr<GrpcServer> server(new GrpcServer);
+  server->methods_ = std::move(methods);
+  server->service_ = std::make_unique<grpc::AsyncGenericService>();
   grpc::ServerBuilder builder;
   SetArguments(builder);
   int port = 0;
   builder.AddListeningPort(listen.ToString(), MakeCredentials(tls), &port);
-  for (const auto& service : services) builder.RegisterService(service.get());
-  server->services_ = std::move(services);
+  builder.RegisterAsyncGenericService(server->service_.get());
+  server->queue_ = builder.AddCompletionQueue();
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || port == 0) {
+    server->server_.reset();
     return MakeError(absl::StatusCode::kFailedPrecondition, "PORT_TAKEN",
                      fmt::format("cannot listen on {} for gRPC: another program has the port, or the address is not "
                                  "this machine's; free it or choose another --grpc-addr",
                                  listen.ToString()));
   }
   server->address_ = {.host = address.host, .port = static_cast<std::uint16_t>(port)};
+  for (int i = 0; i < kAwaitedCalls; ++i) server->Await();
+  server->thread_ = std::thread([raw = server.get()] { raw->Run(); });
   return server;
 }
 
 GrpcServer::GrpcServer() = default;
 
 GrpcServer::~GrpcServer() {
-  if (server_ != nullptr) Shutdown(absl::ZeroDuration());
+  if (server_ != nullptr) {
+    Shutdown(absl::ZeroDuration());
+  } else if (queue_ != nullptr) {
+    // A queue must be empty when it goes.
+    queue_->Shutdown();
+    Run();
+  }
 }
 
-void GrpcServer::SetServing(bool serving) {
-  if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(serving);
+void GrpcServer::Await() {
+  {
+    MutexLock lock(&mutex_);
+    if (is_stopping_) return;
+    ++calls_;
+  }
+  GrpcCall::Await(this, service_.get(), queue_.get());
+}
+
+void GrpcServer::OnCall(const std::shared_ptr<GrpcCall>& call) {
+  Await();
+  if (call->method() == kHealthPath) {
+    call->Begin(std::make_shared<HealthHandler>(call, is_serving_), 1);
+    return call->Read();
+  }
+  const auto method = methods_.find(call->method());
+  if (method != methods_.end()) return method->second(call);
+  call->Begin(std::make_shared<UnknownMethod>(), 1);
+  call->Finish(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "this hub has no such method"));
+}
+
+void GrpcServer::OnGone() {
+  MutexLock lock(&mutex_);
+  if (--calls_ == 0) none_left_.NotifyAll();
+}
+
+void GrpcServer::Run() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_->Next(&tag, &ok)) GrpcCall::Advance(tag, ok);
 }
 
 void GrpcServer::Shutdown(absl::Duration grace) {
+  {
+    MutexLock lock(&mutex_);
+    if (is_stopping_) return;
+    is_stopping_ = true;
+  }
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
-  server_->Wait();
+  {
+    // Other threads may start something as long as a call is there.
+    MutexLock lock(&mutex_);
+    while (calls_ > 0) none_left_.Wait(&mutex_);
+  }
+  queue_->Shutdown();
+  thread_.join();
 }
 
 }  // namespace muster::hub

@@ -1,5 +1,5 @@
 // The gRPC port as a peer meets it: raw streams, broken frames, wrong tokens, over real sockets on loopback.
-#include "hub/grpc_server.h"
+#include "hub/grpc/grpc_server.h"
 
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -71,13 +71,14 @@ class GrpcServerTest : public testing::Test {
   }
 
   void Start(const std::optional<ServerTls>& tls = {}) {
-    std::vector<std::unique_ptr<grpc::Service>> services;
-    services.push_back(MakeAgentService(&deps_, &sessions_));
-    services.push_back(MakeFleetService({.handlers = handlers_.get(),
-                                         .authenticator = tokens_.get(),
-                                         .workers = &workers_,
-                                         .on_finished = [](std::string_view, absl::StatusCode, absl::Duration) {}}));
-    auto started = GrpcServer::Start({.host = "127.0.0.1", .port = 0}, tls, std::move(services));
+    GrpcMethods methods;
+    AddAgentService(&deps_, &sessions_, &methods);
+    AddFleetService({.handlers = handlers_.get(),
+                     .authenticator = tokens_.get(),
+                     .workers = &workers_,
+                     .on_finished = [](std::string_view, absl::StatusCode, absl::Duration) {}},
+                    &methods);
+    auto started = GrpcServer::Start({.host = "127.0.0.1", .port = 0}, tls, std::move(methods));
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = *std::move(started);
     grpc::SslCredentialsOptions options;
@@ -86,6 +87,38 @@ class GrpcServerTest : public testing::Test {
                                    tls ? grpc::SslCredentials(options) : grpc::InsecureChannelCredentials());
   }
 
+  // How a call with one message ends, without a token; and the first message of the answer.
+  grpc::Status StatusOf(const std::string& path, const std::string& request, std::string* answer = nullptr) {
+    grpc::GenericStub stub(channel_);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    grpc::CompletionQueue queue;
+    int tag = 0;
+    void* got = nullptr;
+    bool ok = false;
+    const auto next = [&] { return queue.Next(&got, &ok) && ok; };
+    auto call = stub.PrepareCall(&context, path, &queue);
+    call->StartCall(&tag);
+    next();
+    grpc::Slice slice(request);
+    call->WriteLast(grpc::ByteBuffer(&slice, 1), {}, &tag);
+    next();
+    grpc::ByteBuffer bytes;
+    call->Read(&bytes, &tag);
+    if (next() && answer != nullptr) {
+      std::vector<grpc::Slice> slices;
+      EXPECT_TRUE(bytes.Dump(&slices).ok());
+      answer->clear();
+      for (const grpc::Slice& s : slices) answer->append(reinterpret_cast<const char*>(s.begin()), s.size());
+    }
+    grpc::Status status;
+    call->Finish(&status, &tag);
+    next();
+    queue.Shutdown();
+    while (queue.Next(&got, &ok)) {
+    }
+    return status;
+  }
   std::unique_ptr<Stream> OpenStream(grpc::ClientContext* context) {
     context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     return agent::v1::AgentService::NewStub(channel_)->Session(context);
@@ -356,6 +389,38 @@ TEST_F(GrpcServerTest, AnExportWaitsForItsClient) {
   ASSERT_TRUE(reader->Read(&response));
   context.TryCancel();
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+// GetHostMetrics, QueryHostMetrics and ListJobs were served by HTTP alone.
+TEST_F(GrpcServerTest, EveryMethodOfTheServiceIsThere) {
+  Start();
+  const google::protobuf::ServiceDescriptor* service =
+      google::protobuf::DescriptorPool::generated_pool()->FindServiceByName("muster.fleet.v1.FleetService");
+  ASSERT_NE(service, nullptr);
+  for (int i = 0; i < service->method_count(); ++i) {
+    EXPECT_NE(StatusOf("/muster.fleet.v1.FleetService/" + service->method(i)->name(), "").error_code(),
+              grpc::StatusCode::UNIMPLEMENTED)
+        << service->method(i)->name();
+  }
+  EXPECT_EQ(StatusOf("/muster.fleet.v1.FleetService/MakeCoffee", "").error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+TEST_F(GrpcServerTest, BytesThatAreNoRequestAreRefused) {
+  Start();
+  EXPECT_EQ(StatusOf("/muster.fleet.v1.FleetService/ListTargets", "\xff\xff").error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(StatusOf("/muster.fleet.v1.FleetService/WatchFleet", "\xff\xff").error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(GrpcServerTest, HealthIsWhatTheHubSays) {
+  Start();
+  std::string answer;
+  ASSERT_TRUE(StatusOf("/grpc.health.v1.Health/Check", "", &answer).ok());
+  EXPECT_EQ(answer, (std::string{8, 2})) << "NOT_SERVING";
+  server_->SetServing(true);
+  ASSERT_TRUE(StatusOf("/grpc.health.v1.Health/Check", "", &answer).ok());
+  EXPECT_EQ(answer, (std::string{8, 1})) << "SERVING";
 }
 
 TEST_F(GrpcServerTest, TakenPortIsAClearError) {
