@@ -157,7 +157,8 @@ void CollectorLoop::KeepSettings(const Moment& now) {
 // ---- containers
 
 void CollectorLoop::TakeContainers(const Moment& now) {
-  if (new_containers_.has_value()) {
+  const bool is_new_list = new_containers_.has_value();
+  if (is_new_list) {
     containers_ = *std::exchange(new_containers_, std::nullopt);
     must_select_ = true;
   }
@@ -172,6 +173,7 @@ void CollectorLoop::TakeContainers(const Moment& now) {
     const auto it = selected.find(id);
     if (it != selected.end()) {
       follow->Update(it->second, /*is_listed=*/true, now);
+      if (is_new_list) follow->SeeList(now.monotonic);
     } else if (listed.contains(id)) {
       leaving.push_back(id);
     } else {

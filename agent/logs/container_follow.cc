@@ -62,6 +62,12 @@ void ContainerFollow::Update(LogContainer container, bool is_listed, const Momen
   if (state_ == State::kWaiting) retry_at_ = now.monotonic;
 }
 
+void ContainerFollow::SeeList(Instant now) {
+  if (!unproved_since_.has_value() || now - *unproved_since_ < kRunSeen) return;
+  is_run_seen_ = true;
+  if (state_ == State::kWaiting && retry_at_.has_value()) retry_at_ = now;
+}
+
 // ---- what is due
 
 void ContainerFollow::Tick(bool may_search, const Moment& now) {
@@ -275,24 +281,27 @@ void ContainerFollow::EndProve(const Moment& now) {
     OpenFind(kFindTail, now);
     return;
   }
-  if (IsKubernetes(lines_.container()) && !IsThisRun(now)) return;
+  if (IsKubernetes(lines_.container()) && !IsThisRun(now.monotonic)) return;
   lines_.MissUpToNext();
   all_is_new_ = true;
   OpenFollow(std::nullopt, std::nullopt, Skipper(), now);
 }
 
 // Kubernetes: a log's path shows whichever run of the container is there. Where L is, it is the run that L is of; where
-// it is not, the log was rotated, or the next run is there and the observer has not seen it yet.
-bool ContainerFollow::IsThisRun(const Moment& now) {
-  if (!unproved_since_.has_value()) unproved_since_ = now.monotonic;
-  const bool is_this = now.monotonic - *unproved_since_ >= kRunSeen;
-  if (is_this) {
+// it is not, the log was rotated, or the next run is there. A list that is made later, and still has this run there,
+// tells: one that was made before, by an observer that cannot look now, does not.
+bool ContainerFollow::IsThisRun(Instant now) {
+  if (unproved_since_.has_value() && is_run_seen_) {
     unproved_since_.reset();
-  } else {
-    state_ = State::kWaiting;
-    retry_at_ = *unproved_since_ + kRunSeen;
+    return true;
   }
-  return is_this;
+  if (!unproved_since_.has_value()) {
+    unproved_since_ = now;
+    is_run_seen_ = false;
+  }
+  state_ = State::kWaiting;
+  retry_at_ = now + kFirstSilence;
+  return false;
 }
 
 // The container stopped, or its engine did. What it wrote is read to the end, unless L did not come.

@@ -35,7 +35,7 @@ inline constexpr absl::Duration kStalledAnswer = absl::Minutes(5);
 inline constexpr absl::Duration kHeadersDeadline = absl::Seconds(10);
 // A stream that was not read for so long is opened anew: the engine may have missed rotations meanwhile.
 inline constexpr absl::Duration kMaxPause = absl::Seconds(5);
-// By then the observer of a cluster has seen which run of a container is there.
+// The list of a cluster's observer is no older: beyond, it tells a fault and no list (kFaultAfter).
 inline constexpr absl::Duration kRunSeen = absl::Seconds(10);
 // Of one time, kept to know one of them again.
 inline constexpr std::size_t kMaxLatest = 64;
@@ -57,6 +57,8 @@ class ContainerFollow {
 
   // What the observer says of it now. `is_listed`: false when it does not name it any more.
   void Update(LogContainer container, bool is_listed, const Moment& now);
+  // Behind Update: the observer has looked anew, and this is listed.
+  void SeeList(Instant now);
   // Not listed, and nothing more to read.
   bool is_done() const { return !is_listed_ && state_ == State::kWaiting; }
 
@@ -105,7 +107,7 @@ class ContainerFollow {
   void EndFind(const Moment& now);
   void EndProve(const Moment& now);
   void EndFollow(const Moment& now);
-  bool IsThisRun(const Moment& now);
+  bool IsThisRun(Instant now);
   void Fail(const absl::Status& status, int http_code, const Moment& now);
   void LeaveAlone();
   void RetryLater(Instant now);
@@ -138,8 +140,9 @@ class ContainerFollow {
   std::optional<std::int64_t> oldest_ns_;
   Skipper skipper_;
   int missed_skips_ = 0;
-  // Since when L is not where it was last: rotated away, or the log is another run's.
+  // Since when L is not where it was last: rotated away, or the log is another run's. The observer has said which.
   std::optional<Instant> unproved_since_;
+  bool is_run_seen_ = false;
   // Of stdout and stderr, the messages of this stream's last time.
   std::array<std::vector<MessageId>, 2> latest_;
   // Behind L in the engine's log when it was looked at: new, whatever their times say.
