@@ -9,7 +9,7 @@ import pytest
 
 from harness.agent import Agent
 from harness.base import until
-from harness.scribe import numbers, wait_line
+from harness.scribe import gaps, numbers, texts, wait_line
 
 CHANGE_LIMIT_S = 1
 places = itertools.count()
@@ -171,3 +171,29 @@ def test_an_outage_is_told_and_what_changed_meanwhile_is_seen(place):
     play.until("backing off")
     place.wait("web", "error", 60)
     assert "ImagePullBackOff" in place.message("web")
+
+
+@pytest.mark.double_only("it breaks the server")
+def test_lines_of_a_run_that_nobody_saw_begin_are_told_once(place):
+    server, line = place.cluster.server, 0
+    server.faults.answer(503, path="/log?")
+    play = place.cluster.stage("crash_recovers")
+    play.step()
+    place.wait("web", "healthy")
+    deployment, (pod,) = place.hub.deployment(place.name, "web")["id"], place.cluster.pods(prefix="web")
+    server.hang("pods")
+    play.until("started again")
+    for line in range(20):
+        place.cluster.log(pod, "web", f"line {line}")
+    server.faults.clear()
+    wait_line(place.hub, deployment, f"line {line}", 60)  # taken for the run before, of which no line was told yet
+    server.unhang()
+    wait_line(place.hub, deployment, "web starts, run 0", 30)
+    for line in range(20, 40):
+        place.cluster.log(pod, "web", f"line {line}")
+    wait_line(place.hub, deployment, f"line {line}")
+    assert numbers(place.hub, deployment, "line") == list(range(40))
+    told = texts(place.hub, deployment)
+    assert [told.count(text) for text in ("web starts, run 0", "panic: index out of range", "web starts, run 1")] == [
+        1, 1, 1]
+    assert gaps(place.hub, deployment) == []
