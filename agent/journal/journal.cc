@@ -109,6 +109,14 @@ void Journal::ForgetPositions(std::vector<std::string> containers) {
   Change(std::move(changes));
 }
 
+void Journal::MovePosition(std::string from, LogPosition to) {
+  LogChanges changes;
+  changes.positions.emplace(std::move(from), std::nullopt);
+  std::string container = to.container;
+  changes.positions.insert_or_assign(std::move(container), std::move(to));
+  Change(std::move(changes));
+}
+
 void Journal::KeepSettings(std::vector<std::string> off_keys, absl::Time now) {
   Change({.settings = LogChanges::Settings{.off_keys = std::move(off_keys), .first = now}});
 }

@@ -48,6 +48,7 @@ class Journal : public RecordSink, public RecordSource, public LogJournal {
 
   bool AppendLines(std::vector<Lines>& lines) override;
   void ForgetPositions(std::vector<std::string> containers) override;
+  void MovePosition(std::string from, LogPosition to) override;
   void KeepSettings(std::vector<std::string> off_keys, absl::Time now) override;
   std::optional<LogMemory> Remember() override;
 

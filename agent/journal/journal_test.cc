@@ -277,6 +277,16 @@ TEST_F(LogJournalTest, SettingsAndForgettingWaitForNoLine) {
   EXPECT_EQ(memory.first_settings, first);
 }
 
+TEST_F(LogJournalTest, APositionMovesInOneCommitBehindTheLinesBeforeIt) {
+  Start();
+  ASSERT_TRUE(AppendLine("a", 1));
+  ASSERT_TRUE(AppendLine("b", 1));
+  journal_->MovePosition("a", *LineOf("c", 7, clock_.Now()).position);
+  clock_.Advance(kCommitInterval);
+  EXPECT_THAT(Keys(v1::LANE_LOGS), SizeIs(2));
+  EXPECT_THAT(PositionsAfterRestart(), ElementsAre("b:1", "c:7"));
+}
+
 TEST_F(LogJournalTest, NothingIsRememberedBeforeTheFileIsOpen) {
   const std::string folder = dir_.path() + "/later";
   options_.path = folder + "/journal.db";

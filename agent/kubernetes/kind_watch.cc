@@ -75,6 +75,8 @@ void KindWatch::Tick(const Moment& now) {
   if (now.monotonic < DueAt()) return;
   switch (state_) {
     case State::kWaiting:
+      // A watch that opens tells nothing yet of what it will say, and those of other kinds open at other times.
+      must_list_ = must_list_ || (trouble_.has_value() && now.monotonic - trouble_->since >= kFaultAfter);
       if (must_list_) return OpenList(now);
       return OpenWatch(now);
     case State::kListing:

@@ -43,6 +43,9 @@ inline constexpr absl::Duration kListBodyDeadline = absl::Seconds(60);
 inline constexpr absl::Duration kStableWatch = absl::Seconds(5);
 // A kind that the role does not allow, or that this server does not have, is asked for again.
 inline constexpr absl::Duration kForbiddenRetry = absl::Minutes(5);
+// An API server that restarts is back by then; beyond, the picture is a fault, and what was known is compared with a
+// new list before anything is told again.
+inline constexpr absl::Duration kFaultAfter = absl::Seconds(10);
 // Every kind is listed anew, however well its watch goes.
 inline constexpr absl::Duration kListAgain = absl::Minutes(30);
 

@@ -26,8 +26,6 @@ namespace muster::agent {
 
 // Changes are gathered so long before the picture is made anew.
 inline constexpr absl::Duration kLookInterval = absl::Milliseconds(200);
-// An API server that restarts is back by then; beyond, the picture is a fault.
-inline constexpr absl::Duration kFaultAfter = absl::Seconds(10);
 
 // Takes the cluster's nodes, for metrics. Thread-safe; returns at once.
 class NodeSink {

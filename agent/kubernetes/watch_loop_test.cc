@@ -142,11 +142,32 @@ TEST_F(WatchLoopTest, AnApiServerThatIsAwayIsAFaultAfterTenSecondsUntilItIsBack)
   EXPECT_FALSE(sinks_.census.has_value());
   clock_.Advance(absl::Seconds(30));
   Turn();
-  OpenWatches();
-  Turn();
+  AnswerLists();
   ASSERT_EQ(sinks_.pictures.size(), 3u);
   EXPECT_FALSE(sinks_.pictures[2].fault.has_value());
   EXPECT_EQ(sinks_.pictures[2].deployments.size(), 1u);
+}
+
+TEST_F(WatchLoopTest, BehindAnOutageNoPictureIsMadeOfWhatWasKnownBefore) {
+  Begin();
+  LoseAll(Lost());
+  clock_.Advance(kFaultAfter);
+  Turn();
+  clock_.Advance(absl::Seconds(30));
+  Turn();
+  OpenWatches();
+  Turn();
+  EXPECT_EQ(sinks_.pictures.size(), 2u) << "that a server answers is not what it says";
+  AnswerLists("/pods?");
+  EXPECT_EQ(sinks_.pictures.size(), 2u) << "new workloads with the pods of before are a picture of no moment";
+  const auto pods = streams_->Find("/api/v1/namespaces/shop/pods?limit");
+  ASSERT_TRUE(pods.has_value());
+  streams_->Answer(*pods, kEmptyList);
+  Turn();
+  Turn();
+  ASSERT_EQ(sinks_.pictures.size(), 3u);
+  ASSERT_EQ(sinks_.pictures[2].deployments.size(), 1u);
+  EXPECT_TRUE(sinks_.pictures[2].deployments[0].gone());
 }
 
 TEST_F(WatchLoopTest, WhatTheRoleForbidsIsAFaultAtOnceOnlyWhereItIsNeeded) {

@@ -88,7 +88,7 @@ bool CollectorLoop::Remember() {
   off_.insert(memory->off_keys.begin(), memory->off_keys.end());
   for (LogPosition& position : memory->positions) {
     std::string id = position.container;
-    positions_.insert_or_assign(std::move(id), std::move(position));
+    left_.insert_or_assign(std::move(id), Left{.position = std::move(position)});
   }
   return true;
 }
@@ -132,7 +132,7 @@ void CollectorLoop::SwitchOff(const std::set<std::string>& keys, const Moment& n
   }
   for (const std::string& id : ids) {
     follows_.erase(id);
-    positions_.erase(id);
+    left_.erase(id);
   }
   // What was read is still sent, but leads to no position.
   for (LogJournal::Lines& lines : ready_) {
@@ -157,7 +157,8 @@ void CollectorLoop::KeepSettings(const Moment& now) {
 // ---- containers
 
 void CollectorLoop::TakeContainers(const Moment& now) {
-  if (new_containers_.has_value()) {
+  const bool is_new_list = new_containers_.has_value();
+  if (is_new_list) {
     containers_ = *std::exchange(new_containers_, std::nullopt);
     must_select_ = true;
   }
@@ -168,17 +169,24 @@ void CollectorLoop::TakeContainers(const Moment& now) {
   for (const LogContainer& container : *containers_) listed.insert(container.id);
   const std::map<std::string, LogContainer> selected = Selected();
   std::vector<std::string> leaving;
+  std::vector<ContainerFollow*> moved;
   for (const auto& [id, follow] : follows_) {
     const auto it = selected.find(id);
     if (it != selected.end()) {
-      follow->Update(it->second, /*is_listed=*/true, now);
+      if (follow->Update(it->second, /*is_listed=*/true, now)) moved.push_back(follow.get());
+      if (is_new_list) follow->SeeList(now.monotonic);
     } else if (listed.contains(id)) {
       leaving.push_back(id);
     } else {
       LogContainer last = follow->lines().container();
       last.is_running = false;
+      // What is open may be of the run that is there now.
+      if (HasOtherRun(last)) follow->Close();
       follow->Update(std::move(last), /*is_listed=*/false, now);
     }
+  }
+  for (ContainerFollow* follow : moved) {
+    if (!follow->lines().place().has_value()) follow->SetOffers(OffersTo(follow->lines().container()));
   }
   for (const std::string& id : leaving) Leave(id, now);
   for (const auto& [id, container] : selected) {
@@ -248,15 +256,16 @@ void CollectorLoop::Begin(const LogContainer& container, const Moment& now) {
       break;
   }
   follow->lines().Flush(now);
-  positions_.erase(container.id);
+  if (!follow->lines().place().has_value()) follow->SetOffers(OffersTo(container));
+  left_.erase(container.id);
   follows_.emplace(container.id, std::move(follow));
 }
 
 absl::StatusOr<LogPlace> CollectorLoop::FindPlace(const LogContainer& container, BeginFacts* facts) {
-  const auto it = positions_.find(container.id);
-  if (it == positions_.end()) return absl::NotFoundError("no position");
-  const absl::Time time = absl::FromUnixNanos(it->second.time_ns);
-  absl::StatusOr<LogPlace> place = DecodePlace(it->second);
+  const auto it = left_.find(container.id);
+  if (it == left_.end()) return absl::NotFoundError("no position");
+  const absl::Time time = absl::FromUnixNanos(it->second.position.time_ns);
+  absl::StatusOr<LogPlace> place = DecodePlace(it->second.position);
   if (place.ok()) {
     facts->position_time = time;
   } else {
@@ -269,11 +278,72 @@ absl::StatusOr<LogPlace> CollectorLoop::FindPlace(const LogContainer& container,
 void CollectorLoop::Leave(const std::string& id, const Moment& now) {
   ContainerLines& lines = follows_.at(id)->lines();
   lines.Finish(now);
-  if (lines.place().has_value()) positions_.insert_or_assign(id, EncodePlace(id, *lines.place()));
+  if (lines.place().has_value()) {
+    left_.insert_or_assign(
+        id, Left{.position = EncodePlace(id, *lines.place()), .runs_path = std::string(RunsPath(lines.container()))});
+  }
   follows_.erase(id);
-  if (positions_.size() <= kMaxPlaces) return;
-  positions_.erase(std::min_element(positions_.begin(), positions_.end(),
-                                    [](const auto& a, const auto& b) { return a.second.time_ns < b.second.time_ns; }));
+  if (left_.size() <= kMaxPlaces) return;
+  left_.erase(std::min_element(left_.begin(), left_.end(), [](const auto& a, const auto& b) {
+    return a.second.position.time_ns < b.second.position.time_ns;
+  }));
+}
+
+// ---- runs
+
+bool CollectorLoop::HasOtherRun(const LogContainer& container) const {
+  const std::string_view path = RunsPath(container);
+  return !path.empty() && std::any_of(containers_->begin(), containers_->end(), [&](const LogContainer& other) {
+    return other.id != container.id && RunsPath(other) == path;
+  });
+}
+
+std::vector<ContainerFollow::Offer> CollectorLoop::OffersTo(const LogContainer& container) const {
+  std::vector<ContainerFollow::Offer> offers;
+  const std::string_view path = RunsPath(container);
+  if (path.empty()) return offers;
+  const auto add = [&](const std::string& id, const LogPlace& place) {
+    // A message is no earlier than the run that it is of.
+    const bool may_be = place.last.time_ns >= absl::ToUnixNanos(container.created - kOfferSpread);
+    if (may_be && id != container.id && !place.is_moment) offers.push_back({.run = id, .place = place});
+  };
+  for (const auto& [id, other] : follows_) {
+    const std::optional<LogPlace>& place = other->lines().place();
+    if (place.has_value() && RunsPath(other->lines().container()) == path) add(id, *place);
+  }
+  std::set<std::string_view> runs;
+  for (const LogContainer& other : *containers_) {
+    if (RunsPath(other) == path) runs.insert(other.id);
+  }
+  for (const auto& [id, left] : left_) {
+    if (left.runs_path != path && !runs.contains(id)) continue;
+    if (const absl::StatusOr<LogPlace> place = DecodePlace(left.position); place.ok()) add(id, *place);
+  }
+  // The newest are the likeliest.
+  std::sort(offers.begin(), offers.end(),
+            [](const auto& a, const auto& b) { return a.place.last.time_ns < b.place.last.time_ns; });
+  if (offers.size() > kMaxOffers) offers.erase(offers.begin(), offers.end() - static_cast<std::ptrdiff_t>(kMaxOffers));
+  return offers;
+}
+
+void CollectorLoop::MovePlace(const std::string& from, const std::string& to, const Moment& now) {
+  const LogPlace place = *follows_.at(to)->lines().place();
+  std::optional<LogContainer> anew;
+  if (const auto it = follows_.find(from); it != follows_.end()) {
+    ContainerLines& lines = it->second->lines();
+    // It has found lines of its own since.
+    if (!lines.place().has_value() || lines.place()->last != place.last) return;
+    lines.Finish(now);
+    if (it->second->is_listed()) anew = lines.container();
+    follows_.erase(it);
+  }
+  left_.erase(from);
+  for (LogJournal::Lines& lines : ready_) {
+    if (lines.position.has_value() && lines.position->container == from) lines.position->container = to;
+  }
+  AppendReady(now);
+  journal_->MovePosition(from, EncodePlace(to, place));
+  if (anew.has_value()) Begin(*anew, now);
 }
 
 // ---- a turn
@@ -314,7 +384,11 @@ void CollectorLoop::TakeEvent(const StreamGroup::Event& event) {
   // An engine before 23 hides what is earlier than the stream's `since`: what comes may not be what is next.
   TakeClock(now);
   for (const auto& [id, follow] : follows_) {
-    if (follow->Take(event, now)) break;
+    if (!follow->Take(event, now)) continue;
+    if (const std::optional<std::string> other = follow->TakeAdopted(); other.has_value()) {
+      MovePlace(*other, std::string(id), now);
+    }
+    break;
   }
   AppendReady(now);
 }

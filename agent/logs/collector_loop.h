@@ -33,6 +33,10 @@ inline constexpr std::size_t kMaxPlaces = 5000;
 inline constexpr absl::Duration kRecordTime = absl::Milliseconds(200);
 // While the journal is not open or has no room it is asked again after this time.
 inline constexpr absl::Duration kJournalPoll = absl::Milliseconds(100);
+// Other runs of a pod's container of which one's last message may be this one's; and clocks may have been set back by
+// so much since a run began.
+inline constexpr std::size_t kMaxOffers = 3;
+inline constexpr absl::Duration kOfferSpread = absl::Minutes(1);
 // Containers whose place is being looked for at a time.
 inline constexpr std::size_t kMaxSearches = 8;
 // The clock was set back if it fell by so much against the boot clock. Less is the time between reading the two, and
@@ -79,6 +83,10 @@ class CollectorLoop {
   void NameOthers(std::set<std::string> others);
   void Begin(const LogContainer& container, const Moment& now);
   void Leave(const std::string& id, const Moment& now);
+  // Kubernetes: other runs of a container, and what was taken for one of them.
+  std::vector<ContainerFollow::Offer> OffersTo(const LogContainer& container) const;
+  bool HasOtherRun(const LogContainer& container) const;
+  void MovePlace(const std::string& from, const std::string& to, const Moment& now);
   // Adds to the facts what its position says, or that it says nothing.
   absl::StatusOr<LogPlace> FindPlace(const LogContainer& container, BeginFacts* facts);
 
@@ -105,8 +113,13 @@ class CollectorLoop {
   bool remembers_ = false;
   std::optional<absl::Time> first_settings_;
   std::optional<absl::Time> lost_since_;
-  // Where containers stand that are not followed now.
-  std::map<std::string, LogPosition> positions_;
+  // Where a container stands that is not followed now.
+  struct Left {
+    LogPosition position;
+    // Empty before it was followed by this run of the agent.
+    std::string runs_path = {};
+  };
+  std::map<std::string, Left> left_;
 
   // Told and not yet taken.
   std::optional<std::vector<LogContainer>> new_containers_;

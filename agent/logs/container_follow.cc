@@ -49,17 +49,28 @@ ContainerFollow::ContainerFollow(LogContainer container, StreamGroup* streams, L
 
 ContainerFollow::~ContainerFollow() { Close(); }
 
-void ContainerFollow::Update(LogContainer container, bool is_listed, const Moment& now) {
+bool ContainerFollow::Update(LogContainer container, bool is_listed, const Moment& now) {
   const bool starts = container.is_running && !lines_.container().is_running;
   const bool moved = container.log_path != lines_.container().log_path;
   is_listed_ = is_listed;
   lines_.SetContainer(std::move(container), now);
-  if (moved) unproved_since_.reset();
-  if (!starts && !moved) return;
+  if (moved) {
+    // What is open may be of the run that is there now.
+    unproved_since_.reset();
+    Close();
+  }
+  if (!starts && !moved) return false;
   is_left_alone_ = false;
   bad_streams_ = 0;
   silence_ = kFirstSilence;
   if (state_ == State::kWaiting) retry_at_ = now.monotonic;
+  return moved;
+}
+
+void ContainerFollow::SeeList(Instant now) {
+  if (!unproved_since_.has_value() || now - *unproved_since_ < kRunSeen) return;
+  is_run_seen_ = true;
+  if (state_ == State::kWaiting && retry_at_.has_value()) retry_at_ = now;
 }
 
 // ---- what is due
@@ -68,7 +79,7 @@ void ContainerFollow::Tick(bool may_search, const Moment& now) {
   lines_.Tick(now);
   const bool is_due = now.monotonic >= deadline_;
   if (state_ == State::kWaiting) {
-    if (retry_at_.has_value() && now.monotonic >= *retry_at_ && (may_search || !lines_.place().has_value())) Open(now);
+    if (retry_at_.has_value() && now.monotonic >= *retry_at_ && (may_search || !seeks())) Open(now);
   } else if (is_searching() && is_due) {
     Fail(MakeError(absl::StatusCode::kDeadlineExceeded, "STALLED", "the engine's answer does not go on"), 0, now);
   } else if (state_ == State::kFollow && skipper_.waits() && is_due) {
@@ -87,7 +98,7 @@ void ContainerFollow::Tick(bool may_search, const Moment& now) {
 std::optional<Instant> ContainerFollow::DueAt(bool may_search) const {
   std::optional<Instant> due = lines_.DueAt();
   const auto add = [&](Instant at) { due = due.has_value() ? std::min(*due, at) : at; };
-  const bool may_open = may_search || !lines_.place().has_value();
+  const bool may_open = may_search || !seeks();
   if (state_ == State::kWaiting && retry_at_.has_value() && may_open) add(*retry_at_);
   if (is_searching() || (state_ == State::kFollow && skipper_.waits())) add(deadline_);
   if (check_.is_open()) {
@@ -112,7 +123,7 @@ void ContainerFollow::Shut(Answer* answer) {
 }
 
 std::int64_t ContainerFollow::Since(const Moment& now) const {
-  return SinceNs(*lines_.place(), now.wall, std::min(ClockMicros(now), lowest_clock_us_), parts_->boot_id);
+  return SinceNs(SoughtPlace(), now.wall, std::min(ClockMicros(now), lowest_clock_us_), parts_->boot_id);
 }
 
 void ContainerFollow::Open(const Moment& now) {
@@ -124,6 +135,8 @@ void ContainerFollow::Open(const Moment& now) {
   if (lines_.place().has_value()) {
     lines_.LimitMoment(now.wall);
     OpenFind(kFindTail, now);
+  } else if (!offers_.empty()) {
+    OpenFind(kFindTail, now);
   } else {
     OpenFollow(std::nullopt, first_tail_, Skipper(), now);
   }
@@ -131,7 +144,7 @@ void ContainerFollow::Open(const Moment& now) {
 
 void ContainerFollow::OpenFind(std::optional<std::int64_t> tail, const Moment& now) {
   state_ = tail.has_value() ? State::kFind : State::kFindAll;
-  search_.emplace(*lines_.place(), tail);
+  search_.emplace(SoughtPlace(), tail);
   deadline_ = now.monotonic + kStalledAnswer;
   Ask({.follow = false, .since_ns = SinceToAsk(now), .tail = tail}, &main_);
 }
@@ -248,6 +261,7 @@ void ContainerFollow::EndMain(const Moment& now) {
 }
 
 void ContainerFollow::EndFind(const Moment& now) {
+  if (!lines_.place().has_value()) return EndOffer(now);
   const LogPlace& place = *lines_.place();
   if (place.is_moment) {
     const auto tail = search_->is_cut() ? std::nullopt : std::optional(search_->messages() + kFindTail);
@@ -256,11 +270,7 @@ void ContainerFollow::EndFind(const Moment& now) {
   }
   const std::optional<PlaceSearch::Found> found = search_->Finish();
   if (found.has_value()) {
-    lines_.SetCount(found->count);
-    known_new_ = found->behind;
-    unproved_since_.reset();
-    // Beginning in front of all messages of L's time: only there counts are right.
-    OpenFollow(SinceToAsk(now), found->behind + found->count + kFindTail, Skipper(place), now);
+    GoOnBehind(*found, now);
   } else if (state_ == State::kFind) {
     OpenFind(std::nullopt, now);
   } else {
@@ -268,38 +278,66 @@ void ContainerFollow::EndFind(const Moment& now) {
   }
 }
 
+// Whose message it was is certain: no two of them have time, count, size and checksum in common.
+void ContainerFollow::EndOffer(const Moment& now) {
+  if (const std::optional<PlaceSearch::Found> found = search_->Finish(); found.has_value()) {
+    log::Debug("logs: {}: lines of this run were told for another one", lines_.container().name);
+    lines_.SetPlace(std::move(offers_.back().place));
+    adopted_ = std::move(offers_.back().run);
+    offers_.clear();
+    return GoOnBehind(*found, now);
+  }
+  if (state_ == State::kFind && search_->is_cut()) return OpenFind(std::nullopt, now);
+  offers_.pop_back();
+  Open(now);
+}
+
+void ContainerFollow::GoOnBehind(const PlaceSearch::Found& found, const Moment& now) {
+  lines_.SetCount(found.count);
+  known_new_ = found.behind;
+  unproved_since_.reset();
+  // Beginning in front of all messages of L's time: only there counts are right.
+  OpenFollow(SinceToAsk(now), found.behind + found.count + kFindTail, Skipper(*lines_.place()), now);
+}
+
 void ContainerFollow::EndProve(const Moment& now) {
+  if (IsKubernetes(lines_.container()) && !IsThisRun(now.monotonic)) return;
   if (ProveAbsence(Since(now), oldest_ns_) == Absence::kLostEnd) {
     log::Warning("logs: {}: the engine lost the end of this container's log", lines_.container().name);
     lines_.LoseEnd();
     OpenFind(kFindTail, now);
     return;
   }
-  if (IsKubernetes(lines_.container()) && !IsThisRun(now)) return;
   lines_.MissUpToNext();
   all_is_new_ = true;
   OpenFollow(std::nullopt, std::nullopt, Skipper(), now);
 }
 
 // Kubernetes: a log's path shows whichever run of the container is there. Where L is, it is the run that L is of; where
-// it is not, the log was rotated, or the next run is there and the observer has not seen it yet.
-bool ContainerFollow::IsThisRun(const Moment& now) {
-  if (!unproved_since_.has_value()) unproved_since_ = now.monotonic;
-  const bool is_this = now.monotonic - *unproved_since_ >= kRunSeen;
-  if (is_this) {
+// it is not, the log was rotated, or the next run is there. A list that is made later, and still has this run there,
+// tells: one that was made before, by an observer that cannot look now, does not.
+bool ContainerFollow::IsThisRun(Instant now) {
+  if (unproved_since_.has_value() && is_run_seen_) {
     unproved_since_.reset();
-  } else {
-    state_ = State::kWaiting;
-    retry_at_ = *unproved_since_ + kRunSeen;
+    return true;
   }
-  return is_this;
+  if (!unproved_since_.has_value()) {
+    unproved_since_ = now;
+    is_run_seen_ = false;
+  }
+  state_ = State::kWaiting;
+  retry_at_ = now + kFirstSilence;
+  return false;
 }
 
 // The container stopped, or its engine did. What it wrote is read to the end, unless L did not come.
 void ContainerFollow::EndFollow(const Moment& now) {
   state_ = State::kWaiting;
   if (now.monotonic - opened_ >= kStableStream) backoff_.Reset();
-  if (lines_.container().is_running || skipper_.waits()) RetryLater(now.monotonic);
+  const LogContainer& container = lines_.container();
+  if (container.is_running || skipper_.waits()) return RetryLater(now.monotonic);
+  // A run that is over and said nothing: what its path shows later would be another's.
+  if (IsKubernetes(container) && !lines_.place().has_value()) check_at_.reset();
 }
 
 void ContainerFollow::Fail(const absl::Status& status, int http_code, const Moment& now) {

@@ -14,6 +14,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -35,7 +36,7 @@ inline constexpr absl::Duration kStalledAnswer = absl::Minutes(5);
 inline constexpr absl::Duration kHeadersDeadline = absl::Seconds(10);
 // A stream that was not read for so long is opened anew: the engine may have missed rotations meanwhile.
 inline constexpr absl::Duration kMaxPause = absl::Seconds(5);
-// By then the observer of a cluster has seen which run of a container is there.
+// The list of a cluster's observer is no older: beyond, it tells a fault and no list (kFaultAfter).
 inline constexpr absl::Duration kRunSeen = absl::Seconds(10);
 // Of one time, kept to know one of them again.
 inline constexpr std::size_t kMaxLatest = 64;
@@ -54,9 +55,22 @@ class ContainerFollow {
   ContainerLines& lines() { return lines_; }
   // Without a place: so many lines from the end.
   void BeginWithLastLines() { first_tail_ = kFirstLines; }
+  // Kubernetes, without a place and while nothing is open: where other runs of this container stand. If the last
+  // message of one is found here, it was taken for the other's: this has the place then. The last is looked for first.
+  struct Offer {
+    std::string run;
+    LogPlace place;
+  };
+  void SetOffers(std::vector<Offer> offers) { offers_ = std::move(offers); }
+  // Whose place it took since the last call.
+  std::optional<std::string> TakeAdopted() { return std::exchange(adopted_, std::nullopt); }
 
-  // What the observer says of it now. `is_listed`: false when it does not name it any more.
-  void Update(LogContainer container, bool is_listed, const Moment& now);
+  // What the observer says of it now. `is_listed`: false when it does not name it any more. True: its log is elsewhere
+  // now, and is not open.
+  bool Update(LogContainer container, bool is_listed, const Moment& now);
+  // Behind Update: the observer has looked anew, and this is listed.
+  void SeeList(Instant now);
+  bool is_listed() const { return is_listed_; }
   // Not listed, and nothing more to read.
   bool is_done() const { return !is_listed_ && state_ == State::kWaiting; }
 
@@ -87,6 +101,9 @@ class ContainerFollow {
     bool is_open() const { return frames.has_value(); }
   };
 
+  // It has a place to look for, its own or an offer.
+  bool seeks() const { return lines_.place().has_value() || !offers_.empty(); }
+  const LogPlace& SoughtPlace() const { return lines_.place().has_value() ? *lines_.place() : offers_.back().place; }
   void Open(const Moment& now);
   void OpenFind(std::optional<std::int64_t> tail, const Moment& now);
   void OpenProve(const Moment& now);
@@ -103,9 +120,11 @@ class ContainerFollow {
   void NoteLatest(const DockerMessage& message);
   void EndMain(const Moment& now);
   void EndFind(const Moment& now);
+  void EndOffer(const Moment& now);
+  void GoOnBehind(const PlaceSearch::Found& found, const Moment& now);
   void EndProve(const Moment& now);
   void EndFollow(const Moment& now);
-  bool IsThisRun(const Moment& now);
+  bool IsThisRun(Instant now);
   void Fail(const absl::Status& status, int http_code, const Moment& now);
   void LeaveAlone();
   void RetryLater(Instant now);
@@ -121,6 +140,8 @@ class ContainerFollow {
   ContainerLines lines_;
   bool is_listed_ = true;
   std::optional<std::int64_t> first_tail_;
+  std::vector<Offer> offers_;
+  std::optional<std::string> adopted_;
 
   State state_ = State::kWaiting;
   Answer main_;
@@ -138,8 +159,9 @@ class ContainerFollow {
   std::optional<std::int64_t> oldest_ns_;
   Skipper skipper_;
   int missed_skips_ = 0;
-  // Since when L is not where it was last: rotated away, or the log is another run's.
+  // Since when L is not where it was last: rotated away, or the log is another run's. The observer has said which.
   std::optional<Instant> unproved_since_;
+  bool is_run_seen_ = false;
   // Of stdout and stderr, the messages of this stream's last time.
   std::array<std::vector<MessageId>, 2> latest_;
   // Behind L in the engine's log when it was looked at: new, whatever their times say.

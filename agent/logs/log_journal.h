@@ -62,6 +62,8 @@ class LogJournal {
   // record's position is committed in the transaction that makes the record durable, or the gap in its place.
   virtual bool AppendLines(std::vector<Lines>& lines) = 0;
   virtual void ForgetPositions(std::vector<std::string> containers) = 0;
+  // What was taken for the container `from` was another's: `from` has no position any more, and the other this one.
+  virtual void MovePosition(std::string from, LogPosition to) = 0;
   // Sets LogMemory::off_keys, and first_settings when it has none.
   virtual void KeepSettings(std::vector<std::string> off_keys, absl::Time now) = 0;
   // As the file was when it was opened; absent until then. Given once, before the first of the calls above.

@@ -37,6 +37,13 @@ std::string LogTarget(const LogContainer& container, const LogQuery& query) {
   return target + (query.tail.has_value() ? fmt::format("&tail={}", *query.tail) : "&tail=all");
 }
 
+std::string_view RunsPath(const LogContainer& container) {
+  constexpr std::string_view kPrevious = "&previous=true";
+  std::string_view path = container.log_path;
+  if (path.ends_with(kPrevious)) path.remove_suffix(kPrevious.size());
+  return path;
+}
+
 std::int64_t SinceNs(const LogPlace& place, absl::Time now, std::int64_t clock_us, std::string_view boot_id) {
   const std::int64_t spread_ns = absl::ToInt64Nanoseconds(kStampSpread);
   std::int64_t since = std::min(place.last.time_ns, absl::ToUnixNanos(now)) - spread_ns;

@@ -52,6 +52,9 @@ struct LogQuery {
 // Path and query of the request: of the Docker engine, or of Kubernetes, whose `sinceTime` has whole seconds.
 std::string LogTarget(const LogContainer& container, const LogQuery& query);
 
+// Kubernetes: what the paths of all runs of a pod's container have in common. Empty for the Docker engine's.
+std::string_view RunsPath(const LogContainer& container);
+
 // S: no message behind the place is earlier. `clock_us`: ClockMicros, now.
 std::int64_t SinceNs(const LogPlace& place, absl::Time now, std::int64_t clock_us, std::string_view boot_id);
 

@@ -82,6 +82,10 @@ TEST(LogTargetTest, NamesWhatIsAsked) {
             "/api/v1/namespaces/shop/pods/web-0/log?container=web&timestamps=true&follow=true"
             "&sinceTime=2027-01-15T08:00:00Z&tailLines=1001");
   EXPECT_EQ(LogTarget(container, {}), container.log_path + "&timestamps=true");
+  EXPECT_EQ(RunsPath(container), container.log_path);
+  LogContainer before = container;
+  before.log_path += "&previous=true";
+  EXPECT_EQ(RunsPath(before), container.log_path);
 }
 
 TEST(SinceTest, IsBeforeWhateverMayStandBehindTheLastMessage) {

@@ -3,6 +3,7 @@
 Where a component cannot run, its tests are skipped and say why by name. On a machine with root, or in CI, nothing may
 skip: there a skip counts as a failure."""
 
+import itertools
 import os
 import shutil
 import sys
@@ -18,18 +19,29 @@ from harness.docker_engine import DockerEngine, EventLog  # noqa: E402
 from harness.docker_proxy import RecordingDockerProxy  # noqa: E402
 from harness.host_box import HostBox, add_hub_address, remove_hub_address  # noqa: E402
 from harness.hub import Hub  # noqa: E402
-from harness.kubernetes import new_cluster  # noqa: E402
+from harness.kubernetes import REAL, new_cluster  # noqa: E402
 from harness.scribe import Scribe  # noqa: E402
 
 STRICT = base.AS_ROOT or os.environ.get("CI") == "true"
 LOG_LINES_SHOWN = 25
+clusters = itertools.count()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "double_only(reason): not for a real Kubernetes cluster")
+
+
+def pytest_runtest_setup(item):
+    mark = item.get_closest_marker("double_only")
+    if REAL and mark:
+        pytest.skip(f"only with the double: {mark.args[0]}")
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    if report.skipped and STRICT:
+    if report.skipped and STRICT and not (REAL and item.get_closest_marker("double_only")):
         report.outcome = "failed"
         report.longrepr = f"skipped on a machine where nothing may skip: {report.longrepr}"
     if report.failed:
@@ -106,11 +118,11 @@ def docker_host(hub, proxy, folder):
     agent.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def kubernetes(folder):
-    """A cluster: the double, or a real one where MUSTER_TEST_KUBECONFIG names it. Nobody may ask more than the agent's
-    role allows."""
-    cluster = new_cluster(folder / "k")
+    """A cluster of the test's own: the double, or a namespace of a real one where MUSTER_TEST_KUBECONFIG names it. Nobody
+    may ask more than the agent's role allows. A test that only the double can pass is marked `double_only`."""
+    cluster = new_cluster(folder / f"k{next(clusters)}")
     yield cluster
     cluster.stop()
     assert list(cluster.violations) == []

@@ -1,29 +1,30 @@
 """A Kubernetes cluster through agent and hub: what the API server tells becomes the status of deployments and their
-logs, whatever happens to watches, tokens and the server; and nobody asks more than the role allows."""
+logs, whatever happens to watches, tokens and the server; and nobody asks more than the role allows. Where
+MUSTER_TEST_KUBECONFIG names a real cluster, what can be provoked there with kubectl is."""
 
+import itertools
 import time
 
 import pytest
 
 from harness.agent import Agent
 from harness.base import until
-from harness.kubernetes import DoubleCluster
-from harness.scribe import numbers, wait_line
+from harness.scribe import gaps, numbers, texts, wait_line
 
 CHANGE_LIMIT_S = 1
+places = itertools.count()
 
 
 class Place:
     """A cluster, its target, and the agent that looks at it."""
 
-    def __init__(self, folder, hub, name, in_cluster=False):
-        self.hub = hub
-        self.name = name
-        self.cluster = DoubleCluster(folder / f"k-{name}")
+    def __init__(self, folder, hub, cluster, name):
+        self.hub, self.cluster, self.name = hub, cluster, name
         target = hub.create_target(name, type="kubernetes")
+        in_cluster = not cluster.is_real
         self.agent = Agent(folder, hub, target, name=f"agent-{name}", runtime="kubernetes",
-                           extra=self.cluster.agent_words(in_cluster=in_cluster, whole_cluster=True),
-                           env=self.cluster.agent_env(in_cluster=in_cluster))
+                           extra=cluster.agent_words(in_cluster=in_cluster, **cluster.scope()),
+                           env=cluster.agent_env(in_cluster=in_cluster))
         hub.wait_connected(name)
 
     def status(self, deployment):
@@ -42,49 +43,69 @@ class Place:
         return [row["status"].removeprefix("DEPLOYMENT_STATUS_").lower()
                 for row in sorted(rows, key=lambda row: row["from_time"])]
 
-    def stop(self):
-        self.agent.stop()
-        self.cluster.stop()
-        assert list(self.cluster.violations) == []
-
 
 @pytest.fixture
-def place(folder, hub):
-    made = []
-
-    def make(name, **options):
-        made.append(Place(folder, hub, name, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.stop()
+def place(folder, hub, kubernetes):
+    place = Place(folder, hub, kubernetes, f"cluster-{next(places)}")
+    yield place
+    place.agent.stop()
 
 
 def test_a_rolling_update_of_a_healthy_workload_is_never_an_error(place):
-    at = place("rollout", in_cluster=True)
-    play = at.cluster.stage("rollout")
+    play = place.cluster.stage("rollout")
     play.step()
-    at.wait("web", "healthy")
-    before = at.hub.deployment(at.name, "web")
+    place.wait("web", "healthy")
+    before = place.hub.deployment(place.name, "web")
     seen = set()
-    while play.step():
-        time.sleep(0.3)  # each step is a picture of its own
-        seen.add(at.status("web"))
-    at.wait("web", "healthy")
-    after = at.hub.deployment(at.name, "web")
+    play.start(speed=5)
+    while not play.is_over:
+        seen.add(place.status("web"))
+        time.sleep(0.02)
+    play.wait()
+    place.wait("web", "healthy")
+    after = place.hub.deployment(place.name, "web")
     assert seen == {"progressing", "healthy"}, seen
-    assert "error" not in at.history("web")
+    assert "error" not in place.history("web")
     assert before["revision"] != after["revision"]
     assert before["id"] == after["id"]
 
 
+@pytest.mark.parametrize("history, step, name, status, words", [
+    ("first_rollout", "healthy", "web", "healthy", ""),
+    ("crash_loop", "backing off", "web", "error", "CrashLoopBackOff"),
+    ("bad_image", "backing off", "web", "error", "web:9.9.9"),
+    ("job_success", "complete", "import", "running", "completed"),
+    ("job_failure", "failed", "import", "error", "BackoffLimitExceeded"),
+    ("scale_to_zero", "scaled to 0", "web", "running", "scaled to 0"),
+])
+def test_what_happens_in_any_cluster_becomes_a_status(place, history, step, name, status, words):
+    play = place.cluster.stage(history)
+    play.step()
+    until("the deployment is seen", lambda: place.hub.deployments(place.name), 10)
+    if step not in play.done:
+        play.until(step)
+    place.wait(name, status)
+    assert words in place.message(name)
+
+
+def test_every_line_is_told_once_by_an_agent_that_was_killed_meanwhile(place):
+    place.cluster.write_lines("writer", 300)
+    deployment = until("the deployment is seen", lambda: place.hub.deployment(place.name, "writer"), 120)["id"]
+    for number in (50, 150):
+        wait_line(place.hub, deployment, f"line {number}", 60)
+        place.agent.kill()
+        place.agent.start()
+    wait_line(place.hub, deployment, "line 299", 60)
+    assert numbers(place.hub, deployment, "line") == list(range(300))
+
+
+# ---- what kubectl cannot make happen
+
+
+@pytest.mark.double_only("what happens there cannot be provoked in a real cluster within a test")
 @pytest.mark.parametrize("history, name, status, words", [
-    ("crash_loop", "web", "error", "CrashLoopBackOff"),
-    ("bad_image", "web", "error", "registry.example.com/shop/web:9.9.9"),
     ("oom_killed", "web", "error", "OOM-killed"),
     ("config_error", "web", "error", "CreateContainerConfigError"),
-    ("job_failure", "import", "error", "BackoffLimitExceeded"),
     ("progress_deadline", "web", "error", "progress deadline"),
     ("eviction", "web", "healthy", ""),
     ("node_loss", "web", "healthy", ""),
@@ -94,61 +115,85 @@ def test_a_rolling_update_of_a_healthy_workload_is_never_an_error(place):
     ("no_probes", "plain", "running", ""),
 ])
 def test_what_happens_in_a_cluster_becomes_a_status(place, history, name, status, words):
-    at = place(history.replace("_", "-"))
-    play = at.cluster.stage(history)
+    play = place.cluster.stage(history)
     play.step()
-    until("the deployment is seen", lambda: at.hub.deployments(at.name), 10)
+    until("the deployment is seen", lambda: place.hub.deployments(place.name), 10)
     play.finish()
-    at.wait(name, status)
-    assert words in at.message(name)
+    place.wait(name, status)
+    assert words in place.message(name)
 
 
+@pytest.mark.double_only("the moment of the change is the test's")
 def test_a_change_is_seen_within_a_second(place):
-    at = place("quick")
-    play = at.cluster.stage("unready")
+    play = place.cluster.stage("unready")
     play.step()
-    at.wait("web", "healthy")
+    place.wait("web", "healthy")
     play.until("not ready")
     begin = time.monotonic()
-    at.wait("web", "progressing", 10)
+    place.wait("web", "progressing", 10)
     # Beside the agent's part: its way to the hub, and the questions of this test.
     assert time.monotonic() - begin < CHANGE_LIMIT_S + 0.5
 
 
+@pytest.mark.double_only("it breaks the server")
 def test_lines_survive_cuts_old_tokens_and_a_server_that_is_away(place):
-    at = place("logs", in_cluster=True)
-    play = at.cluster.stage("rollout", replicas=2)
+    play = place.cluster.stage("rollout", replicas=2)
     play.step()
-    at.wait("web", "healthy")
-    pod = at.cluster.pods(prefix="web")[0]
-    deployment = at.hub.deployment(at.name, "web")["id"]
+    place.wait("web", "healthy")
+    server, pod = place.cluster.server, place.cluster.pods(prefix="web")[0]
+    deployment = place.hub.deployment(place.name, "web")["id"]
     said = []
 
     def say(count):
         for _ in range(count):
             said.append(f"line {len(said)}")
-            at.cluster.log(pod, "web", said[-1])
+            place.cluster.log(pod, "web", said[-1])
 
     say(20)
-    wait_line(at.hub, deployment, said[-1])
-    for trouble in (lambda: at.cluster.server.cut(), lambda: at.cluster.server.cut("log"),
-                    lambda: at.cluster.server.store.compact(), lambda: at.cluster.expire_token(),
-                    lambda: at.cluster.server.away(3)):
+    wait_line(place.hub, deployment, said[-1])
+    for trouble in (server.cut, lambda: server.cut("log"), server.store.compact, place.cluster.expire_token,
+                    lambda: server.away(3)):
         trouble()
         say(5)
-        at.cluster.rotate_token()
+        place.cluster.rotate_token()
         say(5)
-        wait_line(at.hub, deployment, said[-1], 60)
-    assert numbers(at.hub, deployment, "line") == list(range(len(said)))
+        wait_line(place.hub, deployment, said[-1], 60)
+    assert numbers(place.hub, deployment, "line") == list(range(len(said)))
 
 
+@pytest.mark.double_only("it breaks the server")
 def test_an_outage_is_told_and_what_changed_meanwhile_is_seen(place):
-    at = place("away")
-    play = at.cluster.stage("bad_image")
+    play = place.cluster.stage("bad_image")
     play.step()
-    at.wait("web", "healthy")
-    at.cluster.server.away(14)
-    until("the fault is told", lambda: "cannot be reached" in at.hub.target(at.name).get("observer_fault", ""), 20)
+    place.wait("web", "healthy")
+    place.cluster.server.away(14)
+    until("the fault is told", lambda: "cannot be reached" in place.hub.target(place.name).get("observer_fault", ""), 20)
     play.until("backing off")
-    at.wait("web", "error", 60)
-    assert "ImagePullBackOff" in at.message("web")
+    place.wait("web", "error", 60)
+    assert "ImagePullBackOff" in place.message("web")
+
+
+@pytest.mark.double_only("it breaks the server")
+def test_lines_of_a_run_that_nobody_saw_begin_are_told_once(place):
+    server, line = place.cluster.server, 0
+    server.faults.answer(503, path="/log?")
+    play = place.cluster.stage("crash_recovers")
+    play.step()
+    place.wait("web", "healthy")
+    deployment, (pod,) = place.hub.deployment(place.name, "web")["id"], place.cluster.pods(prefix="web")
+    server.hang("pods")
+    play.until("started again")
+    for line in range(20):
+        place.cluster.log(pod, "web", f"line {line}")
+    server.faults.clear()
+    wait_line(place.hub, deployment, f"line {line}", 60)  # taken for the run before, of which no line was told yet
+    server.unhang()
+    wait_line(place.hub, deployment, "web starts, run 0", 30)
+    for line in range(20, 40):
+        place.cluster.log(pod, "web", f"line {line}")
+    wait_line(place.hub, deployment, f"line {line}")
+    assert numbers(place.hub, deployment, "line") == list(range(40))
+    told = texts(place.hub, deployment)
+    assert [told.count(text) for text in ("web starts, run 0", "panic: index out of range", "web starts, run 1")] == [
+        1, 1, 1]
+    assert gaps(place.hub, deployment) == []

@@ -9,7 +9,7 @@ import pytest
 from conftest import require
 from harness.base import Process, run, until
 from harness.kubernetes import DoubleCluster
-from harness.kubernetes_real import account, histories
+from harness.kubernetes_real import RealCluster, account, histories
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +132,20 @@ def test_what_is_made_in_a_real_cluster_is_something_kubectl_knows(cluster):
     assert set(names) == {"deployment.apps/web", "job.batch/import"} and len(names) == len(objects)
     assert [one["kind"] for one in account("ns", [], False)] == ["ServiceAccount", "Role", "RoleBinding"]
     assert cluster.violations == []
+
+
+def test_the_conditions_of_histories_in_a_real_cluster_are_read_with_kubectl(cluster):
+    """The double cannot be written to: what is applied there is played here, and what is waited for is the same."""
+    real = RealCluster.__new__(RealCluster)
+    real._admin, real.dir = cluster.admin_kubeconfig(), cluster.dir
+    for number, (history, before, after) in enumerate((
+            ("rollout", "not yet observed", "healthy at 1.5.0"), ("crash_loop", "healthy", "backing off"),
+            ("bad_image", "healthy", "backing off"), ("job_failure", "applied", "failed"),
+            ("job_success", "applied", "complete"), ("scale_to_zero", "healthy", "scaled to 0"))):
+        real.namespace = f"ns{number}"
+        conditions = {what: condition for what, _, condition in histories()[history]}
+        play = cluster.stage(history, namespace=real.namespace)
+        play.until(before)
+        assert not conditions[after](real), history
+        play.until(after)
+        assert conditions[after](real), history

@@ -98,25 +98,46 @@ std::size_t FakeEngine::paused_streams() const {
                                                 [](const auto& entry) { return entry.second.is_paused; }));
 }
 
-StreamGroup::Id FakeStreamGroup::Open(const HttpGet& request) {
-  engine_->requests_.push_back(request.target);
-  const std::string_view target = request.target;
-  constexpr std::string_view kPrefix = "/containers/";
-  Stream stream{.container = std::string(target.substr(kPrefix.size(), target.find("/logs") - kPrefix.size())),
+FakeStreamGroup::Stream FakeStreamGroup::Asked(std::string_view target) const {
+  constexpr std::string_view kDocker = "/containers/";
+  constexpr std::string_view kTimestamps = "&timestamps=true";
+  if (!target.starts_with(kDocker)) {
+    const auto path = engine_->paths_.find(std::string(target.substr(0, target.find(kTimestamps))));
+    Stream stream{.container = path == engine_->paths_.end() ? "" : path->second,
+                  .follows = Parameter(target, "follow") == "true",
+                  .is_plain = true,
+                  .end = std::nullopt,
+                  .bytes = {}};
+    absl::Time since;
+    const std::string since_time(Parameter(target, "sinceTime"));
+    if (absl::ParseTime(absl::RFC3339_full, since_time, &since, nullptr)) stream.since_ns = absl::ToUnixNanos(since);
+    const std::string_view tail = Parameter(target, "tailLines");
+    if (!tail.empty()) stream.tail = Number(tail);
+    return stream;
+  }
+  Stream stream{.container = std::string(target.substr(kDocker.size(), target.find("/logs") - kDocker.size())),
+                .follows = Parameter(target, "follow") == "1",
                 .end = std::nullopt,
                 .bytes = {}};
+  const std::string_view since = Parameter(target, "since");
+  const std::size_t dot = since.find('.');
+  if (!since.empty()) stream.since_ns = Number(since.substr(0, dot)) * 1'000'000'000 + Number(since.substr(dot + 1));
+  const std::string_view tail = Parameter(target, "tail");
+  if (tail != "all") stream.tail = Number(tail);
+  return stream;
+}
+
+StreamGroup::Id FakeStreamGroup::Open(const HttpGet& request) {
+  engine_->requests_.push_back(request.target);
+  Stream stream = Asked(request.target);
   const auto found = engine_->containers_.find(stream.container);
   if (found == engine_->containers_.end() || found->second.http_code != 200) {
-    stream.http_code = found == engine_->containers_.end() ? 404 : found->second.http_code;
+    const int missing = stream.is_plain ? 400 : 404;
+    stream.http_code = found == engine_->containers_.end() ? missing : found->second.http_code;
   } else {
     const FakeEngine::Container& container = found->second;
-    stream.follows = Parameter(target, "follow") == "1";
-    const std::string_view since = Parameter(target, "since");
-    const std::size_t dot = since.find('.');
-    if (!since.empty()) stream.since_ns = Number(since.substr(0, dot)) * 1'000'000'000 + Number(since.substr(dot + 1));
-    const std::string_view tail = Parameter(target, "tail");
     stream.next = container.dropped;
-    if (tail != "all") stream.next = std::max(stream.next, container.end() - Number(tail));
+    if (stream.tail.has_value()) stream.next = std::max(stream.next, container.end() - *stream.tail);
     if (!stream.follows || !container.is_running) stream.end = container.end();
   }
   streams_.emplace(++last_id_, std::move(stream));
@@ -156,7 +177,7 @@ void FakeStreamGroup::Read(Stream* stream) {
     if (is_early && looks) continue;
     stream->passed_since = true;
     const std::string content = Stamp(message.time_ns) + message.text + (message.has_newline ? "\n" : "");
-    if (!container.has_tty) {
+    if (!container.has_tty && !stream->is_plain) {
       std::string head(8, '\0');
       head[0] = static_cast<char>(message.stream);
       for (std::size_t i = 0; i < 4; ++i) head[7 - i] = static_cast<char>(content.size() >> (8 * i) & 0xFF);

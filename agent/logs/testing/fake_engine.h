@@ -1,6 +1,6 @@
 // A Docker engine in memory, as far as its logs go, with a StreamGroup over it: keeps the messages of each container,
-// and gives them as 20.10 or as 23 does (docs/logs.md, "Where to go on"). Time is a FakeClock, which its StreamGroup
-// moves while it waits. For one thread, but for StreamGroup::Wake.
+// and gives them as 20.10 or as 23 does (docs/logs.md, "Where to go on"), or by a path as Kubernetes does. Time is a
+// FakeClock, which its StreamGroup moves while it waits. For one thread, but for StreamGroup::Wake.
 #ifndef MUSTER_AGENT_LOGS_TESTING_FAKE_ENGINE_H_
 #define MUSTER_AGENT_LOGS_TESTING_FAKE_ENGINE_H_
 
@@ -12,6 +12,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/http/stream_group.h"
@@ -35,6 +36,8 @@ class FakeEngine {
   FakeEngine(Version version, FakeClock* clock, std::uint32_t seed) : version_(version), clock_(clock), random_(seed) {}
 
   void Add(const std::string& id, bool has_tty) { containers_[id].has_tty = has_tty; }
+  // Kubernetes: requests for this path get this container's log from now on; empty: none (400).
+  void Show(const std::string& path, const std::string& id) { paths_[path] = id; }
   void Write(const std::string& id, Message message) { containers_[id].log.push_back(std::move(message)); }
   // The oldest messages go, until `keep` are left. A stream that had not read them says nothing any more.
   void Rotate(const std::string& id, std::size_t keep);
@@ -89,6 +92,7 @@ class FakeEngine {
   FakeClock* const clock_;
   std::mt19937 random_;
   std::map<std::string, Container> containers_;
+  std::map<std::string, std::string> paths_;
   FakeStreamGroup* group_ = nullptr;
   Instant wait_until_ = Instant::FromDuration(absl::InfiniteDuration());
   std::size_t max_read_ = 64 * 1024;
@@ -113,6 +117,9 @@ class FakeStreamGroup : public StreamGroup {
   struct Stream {
     std::string container;
     bool follows = false;
+    // Kubernetes: lines without heads.
+    bool is_plain = false;
+    std::optional<std::int64_t> tail = std::nullopt;
     std::int64_t since_ns = 0;
     // 23: a message at or after `since` was given.
     bool passed_since = false;
@@ -126,6 +133,8 @@ class FakeStreamGroup : public StreamGroup {
     int http_code = 200;
   };
 
+  // Container and options of a request.
+  Stream Asked(std::string_view target) const;
   void Read(Stream* stream);
   // False: it has nothing to say now.
   bool Give(Id id, absl::FunctionRef<void(const Event&)> visit);

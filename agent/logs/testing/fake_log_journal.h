@@ -34,6 +34,13 @@ class FakeLogJournal : public LogJournal {
       for (const std::string& container : containers) positions_.erase(container);
     });
   }
+  void MovePosition(std::string from, LogPosition to) override {
+    MutexLock lock(&mutex_);
+    waiting_.push_back([this, from = std::move(from), to = std::move(to)] {
+      positions_.erase(from);
+      positions_[to.container] = to;
+    });
+  }
   void KeepSettings(std::vector<std::string> off_keys, absl::Time now) override {
     MutexLock lock(&mutex_);
     waiting_.push_back([this, off_keys = std::move(off_keys), now] {

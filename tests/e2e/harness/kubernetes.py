@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import sys
+import threading
 import time
 from urllib.parse import urlencode
 
@@ -22,10 +23,26 @@ REAL = os.environ.get("MUSTER_TEST_KUBECONFIG", "")
 
 
 class DoubleCluster(Double):
-    """The double in a thread of the test. What both kinds of clusters have: namespace, agent_words(), agent_env(),
-    play(), pods(), violations, stop(). The rest (faults, log(), stage(), server) only the double has: `is_real`."""
+    """The double in a thread of the test. What both kinds of clusters have: namespace, scope(), agent_words(),
+    agent_env(), stage(), play(), write_lines(), pods(), violations, stop(). The rest (faults, log(), server) only the
+    double has: `is_real`."""
 
     is_real = False
+
+    def scope(self):
+        """Of agent_words(): as much as is the test's own."""
+        return {"whole_cluster": True}
+
+    def write_lines(self, name, count, pause=0.02):
+        """A Deployment of one pod that writes `line 0`, `line 1` and so on, with pauses. Returns at once."""
+        self.stage("no_probes", name=name).step()
+        (pod,) = self.pods(prefix=f"{name}-")
+
+        def write():
+            for number in range(count):
+                self.log(pod, name, f"line {number}")
+                time.sleep(pause)
+        threading.Thread(target=write, daemon=True).start()
 
     def agent_words(self, in_cluster=False, namespace=None, whole_cluster=None):
         """Options of muster-agent run. in_cluster: as in a pod, together with agent_env()."""

@@ -11,6 +11,7 @@ from .base import run, until
 IMAGE = os.environ.get("MUSTER_TEST_IMAGE", "busybox:1.36")
 SERVES = "mkdir -p /www && echo ok >/www/index.html && exec httpd -f -p 8080 -h /www"
 ACCOUNT = "muster-agent"
+STEP_LIMIT_S = 180
 
 
 def deployment(name, command, replicas=1, image=IMAGE, probe=True, version="1.4.2"):
@@ -66,28 +67,57 @@ def histories():
 
 
 class RealPlay:
+    """Like the double's Play: step by step, or by itself in a thread."""
+
     def __init__(self, cluster, steps):
         self._cluster, self._steps = cluster, iter(steps)
         self._failure = None
         self._stop = threading.Event()
+        self._thread = None
         self.done = []
+
+    def step(self):
+        """Makes the next step happen and waits for it; returns (0, what happened), or None at the end."""
+        step = next(self._steps, None)
+        if step is None:
+            return None
+        what, objects, condition = step
+        self._cluster.apply(*objects)
+        until(what, lambda: condition(self._cluster), STEP_LIMIT_S, every=0.5)
+        self.done.append(what)
+        return 0, what
+
+    def until(self, what):
+        while told := self.step():
+            if what in told[1]:
+                return told[1]
+        raise AssertionError(f"no step {what!r}: {self.done}")
+
+    def finish(self):
+        while self.step():
+            pass
+        return self
+
+    def start(self, speed=1.0):
+        """The cluster itself says how fast."""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        return self
 
     def _run(self):
         try:
-            for what, objects, condition in self._steps:
-                if self._stop.is_set():
-                    return
-                self._cluster.apply(*objects)
-                until(what, lambda: condition(self._cluster), 180, every=0.5)
-                self.done.append(what)
+            while not self._stop.is_set() and self.step():
+                pass
         except BaseException as failure:  # told by wait()
             self._failure = failure
 
+    @property
+    def is_over(self):
+        return not self._thread.is_alive()
+
     def wait(self, timeout=600):
         self._thread.join(timeout)
-        assert not self._thread.is_alive(), f"not over after {timeout} s: {self.done}"
+        assert self.is_over, f"not over after {timeout} s: {self.done}"
         if self._failure:
             raise self._failure
         return self
@@ -115,7 +145,8 @@ class RealCluster:
                             self.whole_cluster))
 
     def kubectl(self, *words, **more):
-        return run(["kubectl", "--kubeconfig", self._admin, *words], timeout=120, **more).stdout
+        return run(["kubectl", "--kubeconfig", self._admin, "--cache-dir", self.dir / "cache", *words], timeout=120,
+                   **more).stdout
 
     def apply(self, *objects):
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
@@ -125,6 +156,9 @@ class RealCluster:
         return json.loads(self.kubectl("get", kind, *words, "--namespace", self.namespace, "-o", "json"))
 
     # ---- what the double has, too
+
+    def scope(self):
+        return {"namespace": self.namespace}
 
     def agent_words(self, in_cluster=False, namespace=None, whole_cluster=None):
         assert not in_cluster, "the agent of a test runs outside of a real cluster"
@@ -144,10 +178,16 @@ class RealCluster:
             authority.write_bytes(base64.b64decode(view["certificate-authority-data"]))
         return kubeconfig(self.dir / "agent.conf", view["server"], authority, token=token, namespace=self.namespace)
 
-    def play(self, history, speed=1.0, namespace=None):
-        """The cluster itself says how fast."""
+    def stage(self, history):
         self.plays.append(RealPlay(self, histories()[history]))
         return self.plays[-1]
+
+    def play(self, history, speed=1.0):
+        return self.stage(history).start(speed)
+
+    def write_lines(self, name, count, pause=0.02):
+        script = f"i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); sleep {pause}; done; exec sleep 3600"
+        self.apply(deployment(name, script, probe=False))
 
     def pods(self, namespace=None, prefix=""):
         names = [pod["metadata"]["name"] for pod in self.get("pods")["items"]]
