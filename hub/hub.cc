@@ -65,8 +65,8 @@ constexpr absl::Duration kRetentionPass = absl::Hours(1);
 constexpr absl::Duration kEndedJobsPass = absl::Seconds(10);
 // Short reads of SQLite on two cores.
 constexpr int kWorkers = 4;
-// Descriptors for the database, the HTTP side (1,024 connections) and the process itself.
-constexpr rlim_t kReservedDescriptors = 1200;
+// Descriptors for the databases, the HTTP sides (512 connections each, of which metrics have few) and the process itself.
+constexpr rlim_t kReservedDescriptors = 800;
 constexpr absl::Duration kDrainSpread = absl::Seconds(4);
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 

@@ -24,8 +24,8 @@ struct HttpLimits {
   std::uint64_t max_body_bytes = 1024 * 1024;
   // Unsent bytes of one stream: four updates of a large fleet (250 KiB each). Then Write says kFull.
   std::size_t max_stream_buffer_bytes = 1024 * 1024;
-  // Times 64 KiB at most of buffers: 64 MiB. The process may hold 20,000 descriptors; agents' streams need the most.
-  int max_connections = 1024;
+  // Times 64 KiB at most of buffers: 32 MiB. The process may hold 20,000 descriptors; agents' streams need the most.
+  int max_connections = 512;
   // An operator's browser and scripts, or a small office behind one address.
   int max_connections_per_ip = 64;
   absl::Duration tls_handshake_timeout = absl::Seconds(3);

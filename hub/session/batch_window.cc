@@ -1,5 +1,6 @@
 #include "hub/session/batch_window.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace muster::hub {
@@ -25,11 +26,10 @@ void BatchWindow::Left(std::size_t bytes) {
 std::vector<agent::v1::SessionResponse> BatchWindow::Answer(std::int64_t place, agent::v1::SessionResponse answer) {
   answers_[static_cast<std::size_t>(place - first_place_)] = std::move(answer);
   std::vector<agent::v1::SessionResponse> ready;
-  while (!answers_.empty() && answers_.front()) {
-    ready.push_back(*std::move(answers_.front()));
-    answers_.pop_front();
-    ++first_place_;
-  }
+  const auto waits = std::find_if(answers_.begin(), answers_.end(), [](const auto& a) { return !a.has_value(); });
+  for (auto it = answers_.begin(); it != waits; ++it) ready.push_back(*std::move(*it));
+  answers_.erase(answers_.begin(), waits);
+  first_place_ += static_cast<std::int64_t>(ready.size());
   return ready;
 }
 

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <vector>
 
@@ -31,7 +30,8 @@ class BatchWindow {
 
  private:
   std::int64_t first_place_ = 0;
-  std::deque<std::optional<agent::v1::SessionResponse>> answers_;
+  // Few at a time. No deque: an empty one takes half a KiB, and most sessions have nothing to answer.
+  std::vector<std::optional<agent::v1::SessionResponse>> answers_;
   int batches_ = 0;
   std::size_t bytes_ = 0;
 };

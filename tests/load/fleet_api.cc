@@ -133,9 +133,11 @@ absl::Status CheckState(cli::FleetClient& client, const std::string& target, abs
   ListTargetHistoryResponse history;
   RETURN_IF_ERROR(client.List("ListTargetHistory", request, &history,
                               [](const ListTargetHistoryResponse& r) { return r.intervals_size(); }));
-  const bool away = std::any_of(history.intervals().begin(), history.intervals().end(),
-                                [](const TargetInterval& i) { return i.state() != types::v1::TARGET_STATE_CONNECTED; });
-  if (away) ++kept->targets_not_connected;
+  const auto& intervals = history.intervals();
+  const auto is_stale = [](const TargetInterval& i) { return i.state() == types::v1::TARGET_STATE_STALE; };
+  const auto is_away = [](const TargetInterval& i) { return i.state() != types::v1::TARGET_STATE_CONNECTED; };
+  if (std::any_of(intervals.begin(), intervals.end(), is_stale)) ++kept->targets_stale;
+  if (std::any_of(intervals.begin(), intervals.end(), is_away)) ++kept->targets_not_connected;
   return absl::OkStatus();
 }
 
@@ -188,6 +190,7 @@ absl::StatusOr<Kept> CheckKept(const cli::Settings& settings, const std::string&
     all.changes_made += kept.changes_made;
     all.changes_missing += kept.changes_missing;
     all.changes_twice += kept.changes_twice;
+    all.targets_stale += kept.targets_stale;
     all.targets_not_connected += kept.targets_not_connected;
     return absl::OkStatus();
   }));

@@ -27,7 +27,8 @@ struct Kept {
   std::int64_t changes_made = 0;
   std::int64_t changes_missing = 0;
   std::int64_t changes_twice = 0;
-  // Targets that history calls stale or away within [from, to).
+  // Targets that history calls stale within [from, to), and those that it calls anything but connected.
+  std::int64_t targets_stale = 0;
   std::int64_t targets_not_connected = 0;
 };
 

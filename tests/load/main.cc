@@ -177,6 +177,7 @@ class Run {
     entered_ = now();
     FleetCounts& counts = fleet_.counts();
     if (part == Part::kWindow) {
+      fmt::print(stderr, "the window begins\n");
       window_begun_ = entered_;
       window_wall_ = Clock::System()->Now();
       counts.round_trips_ms.clear();
@@ -347,6 +348,7 @@ absl::Status RunLoad(const Options& options) {
                       {"changes_made", kept.changes_made},
                       {"changes_missing", kept.changes_missing},
                       {"changes_twice", kept.changes_twice},
+                      {"targets_stale", kept.targets_stale},
                       {"targets_not_connected", kept.targets_not_connected}};
   }
   fmt::print("{}\n", report.dump(2));

@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+"""A hub under a fleet of ten thousand (docs/load.md), beside the least that can answer the same frames. Called by
+./dev bench with a window of a minute; --seconds 600 is the long run."""
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+
+from harness.base import BIN, Process, alive, free_port, short_dir, until  # noqa: E402
+from harness.hub import Hub  # noqa: E402
+
+MIB = 1 << 20
+# Of the issue: a fleet's steady day, and its worst minute.
+MAX_CPU_RATIO = 1.5
+MAX_BEAT_RATIO = 1.3
+MAX_RESIDENT_MIB = 0.95 * 1024
+MAX_ROUND_TRIP_MS = 50
+MAX_RECONNECT_S = 60
+MAX_STORM_MEMORY = 1.5
+
+missed = []
+
+
+def must(good, text):
+    print(f"{'ok  ' if good else 'MISS'} {text}", flush=True)
+    if not good:
+        missed.append(text)
+
+
+def resident_mib(pid):
+    words = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+    return int(words["VmRSS"].split()[0]) / 1024
+
+
+class Load:
+    """muster-load while it runs; its JSON at the end."""
+
+    def __init__(self, folder, name, words):
+        self.out = folder / f"{name}.json"
+        self.process = Process(name, ["/bin/sh", "-c", 'exec "$@" > "$0"', self.out, BIN / "muster-load", *words],
+                               folder / f"{name}.log")
+
+    def says(self, text, timeout):
+        until(f"{self.process.name} says {text!r}", lambda: text in self.process.log() or not self.process.running(),
+              timeout, every=0.5)
+        assert text in self.process.log(), self.process.log()[-2000:]
+
+    def result(self, timeout):
+        self.process.wait(timeout)
+        text = self.out.read_text()
+        assert text, self.process.log()[-2000:]
+        return json.loads(text)
+
+
+def at_hub(folder, hub, name, options, words):
+    return Load(folder, name, ["--hub", hub.url, "--token-file", hub.token_file, "--ca-file", hub.ca, "--grpc-address",
+                               f"127.0.0.1:{hub.grpc_port}", "--hub-pid", hub.process.pid, "--prefix", name,
+                               "--targets", options.agents, "--seed", options.seed, *words])
+
+
+def at_echo(folder, hub, name, options, words):
+    """The same frames to muster-echo, with the hub's certificate."""
+    port = free_port()
+    echo = Process("echo", [BIN / "muster-echo", "--grpc-addr", f"127.0.0.1:{port}", "--tls-cert",
+                            hub.data / "tls/server.pem", "--tls-key", hub.data / "tls/server.key"], folder / "echo.log")
+    until("muster-echo is ready", lambda: "ready" in echo.log(), 10)
+    load = Load(folder, name, ["--invented", "--ca-file", hub.ca, "--grpc-address", f"127.0.0.1:{port}", "--hub-pid",
+                               echo.pid, "--targets", options.agents, "--seed", options.seed, *words])
+    result = load.result(300 + options.seconds)
+    echo.stop()
+    return result
+
+
+def window(options, *words):
+    return ["--warm-up", 20, "--duration", options.seconds, *words]
+
+
+def describe(name, result):
+    hub = result["hub"]
+    trip = result["round_trip_ms"]
+    print(f"{name:<10} {hub['cores']:.3f} cores, {hub['cpu_us_per_heartbeat']:.0f} us a heartbeat, "
+          f"{hub['resident_mib']:.0f} MiB "
+          f"({hub['resident_kib_per_agent']:.0f} KiB an agent), {result['heartbeats_per_s']:.0f} heartbeats/s, "
+          f"{result['batches_per_s']:.0f} batches/s; round trip p50 {trip['p50']:.1f} p99 {trip['p99']:.1f} ms; "
+          f"connected in {result['all_connected_after_s']:.0f} s", flush=True)
+
+
+def nothing_lost(result, name, of_history="targets_not_connected"):
+    records, kept = result["records"], result["kept"]
+    wrong = {key: value for key, value in kept.items() if ("missing" in key or "twice" in key) and value}
+    is_acked = records["recorded"] == records["acknowledged"] and not records["lost_by_the_hub"] + records["refused"]
+    must(is_acked and not wrong,
+         f"{name}: {records['acknowledged']} of {records['recorded']} records acknowledged; {kept['lines_written']} lines "
+         f"and {kept['changes_made']} changes of {kept['agents']} agents read back, missing or twice: {wrong or 'none'}")
+    must(kept[of_history] == 0,
+         f"{name}: of {kept['agents']} {of_history.replace('_', ' ')} by history: {kept[of_history]}")
+
+
+def steady(folder, options):
+    """Statuses, samples of hosts and log lines, as a fleet has them."""
+    words = window(options, "--log-lines", options.agents / 10)
+    hub = Hub(folder / "steady")
+    result = at_hub(folder, hub, "steady", options, words).result(600 + options.seconds)
+    echo = at_echo(folder, hub, "steady-echo", options, words)
+    hub.stop()
+    describe("hub", result)
+    describe("echo", echo)
+    ratio = result["hub"]["cores"] / echo["hub"]["cores"]
+    must(ratio <= MAX_CPU_RATIO, f"steady: {ratio:.2f} of the echo server's CPU, at most {MAX_CPU_RATIO}")
+    most = result["hub"]["resident_mib_most"]
+    limit = MAX_RESIDENT_MIB * options.agents / 10000
+    must(most <= limit, f"steady: {most:.0f} MiB resident (echo server {echo['hub']['resident_mib_most']:.0f}), "
+         f"at most {limit:.0f}")
+    trip = result["round_trip_ms"]["p99"]
+    must(trip < MAX_ROUND_TRIP_MS, f"steady: round trip p99 {trip:.1f} ms, below {MAX_ROUND_TRIP_MS}")
+    nothing_lost(result, "steady")
+
+
+def beats(folder, options):
+    """Nothing but heartbeats."""
+    words = window(options, "--status-changes", 0, "--host-metrics", 1e9)
+    hub = Hub(folder / "beats")
+    result = at_hub(folder, hub, "beats", options, words).result(600 + options.seconds)
+    echo = at_echo(folder, hub, "beats-echo", options, words)
+    hub.stop()
+    describe("hub", result)
+    describe("echo", echo)
+    ratio = result["hub"]["cpu_us_per_heartbeat"] / echo["hub"]["cpu_us_per_heartbeat"]
+    must(ratio <= MAX_BEAT_RATIO, f"beats: a heartbeat costs {ratio:.2f} of the echo server's, at most {MAX_BEAT_RATIO}")
+
+
+def storm(folder, options):
+    """kill -9 of the hub under the whole fleet."""
+    hub = Hub(folder / "storm")
+    load = at_hub(folder, hub, "storm", options,
+                  ["--warm-up", 20, "--duration", 100, "--log-lines", options.agents / 10, "--check", 500])
+    load.says("the window begins", 180)
+    time.sleep(10)
+    before = resident_mib(hub.process.pid)
+    hub.kill()
+    time.sleep(3)
+    hub.start()
+    most = 0
+    for _ in range(80):
+        time.sleep(1)
+        most = max(most, resident_mib(hub.process.pid))
+    result = load.result(400)
+    hub.stop()
+    outage = result["outages"][0] if result["outages"] else {"all_back_after_s": 1e9}
+    must(len(result["outages"]) == 1 and outage["all_back_after_s"] <= MAX_RECONNECT_S + 3,
+         f"storm: all connected again {outage['all_back_after_s']:.0f} s after the kill, 3 s of which the hub was away; "
+         f"at most {MAX_RECONNECT_S} s")
+    must(most <= MAX_STORM_MEMORY * before,
+         f"storm: {most:.0f} MiB at most, {most / before:.2f} of the {before:.0f} before, at most {MAX_STORM_MEMORY}")
+    nothing_lost(result, "storm", "targets_stale")
+
+
+RUNS = {"steady": steady, "beats": beats, "storm": storm}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--agents", type=int, default=10000)
+    parser.add_argument("--seconds", type=int, default=60, help="of the windows that are measured")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("runs", nargs="*", choices=[[], *RUNS])
+    options = parser.parse_args()
+    print(f"seed {options.seed}, {options.agents} agents", flush=True)
+    folder = short_dir("fleet")
+    try:
+        for name in options.runs or RUNS:
+            RUNS[name](folder, options)
+    finally:
+        for process in list(alive):
+            process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
