@@ -84,7 +84,7 @@ def window(options, *words):
 def describe(name, result):
     hub = result["hub"]
     trip = result["round_trip_ms"]
-    print(f"{name:<10} {hub['cores']:.3f} cores, {hub['cpu_us_per_heartbeat']:.0f} us a heartbeat, "
+    print(f"{name:<10} {hub['cores']:.3f} cores, {hub['cpu_us_per_heartbeat']:.0f} us a beat, "
           f"{hub['resident_mib']:.0f} MiB "
           f"({hub['resident_kib_per_agent']:.0f} KiB an agent), {result['heartbeats_per_s']:.0f} heartbeats/s, "
           f"{result['batches_per_s']:.0f} batches/s; round trip p50 {trip['p50']:.1f} p99 {trip['p99']:.1f} ms; "
