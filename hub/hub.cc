@@ -1,8 +1,6 @@
 #include "hub/hub.h"
 
 #include <fmt/format.h>
-#include <grpcpp/impl/service_type.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -32,6 +30,7 @@
 #include "hub/http/worker_pool.h"
 #include "hub/jobs/job_registry.h"
 #include "hub/jobs/job_writes.h"
+#include "hub/limits.h"
 #include "hub/logs/log_scanner.h"
 #include "hub/logs/logs.h"
 #include "hub/metrics/fleet_families.h"
@@ -65,21 +64,8 @@ constexpr absl::Duration kRetentionPass = absl::Hours(1);
 constexpr absl::Duration kEndedJobsPass = absl::Seconds(10);
 // Short reads of SQLite on two cores.
 constexpr int kWorkers = 4;
-// Descriptors for the databases, the HTTP sides (512 connections each, of which metrics have few) and the process itself.
-constexpr rlim_t kReservedDescriptors = 800;
 constexpr absl::Duration kDrainSpread = absl::Seconds(4);
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
-
-// Raises the soft limit to the hard one and tells how many agents fit: a session is one descriptor.
-std::size_t MaxSessions() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  getrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t usable = std::min<rlim_t>(limit.rlim_cur, 1'000'000);
-  return usable > 2 * kReservedDescriptors ? usable - kReservedDescriptors : usable / 2;
-}
 
 class RunningHub : public Hub {
  public:
@@ -383,9 +369,8 @@ absl::Status RunningHub::StartGrpc() {
   AddFleetService({.handlers = handlers_.get(),
                    .authenticator = tokens_.get(),
                    .workers = workers_.get(),
-                   .on_finished = [this](std::string_view method, absl::StatusCode code, absl::Duration took) {
-                     metrics_.ApiCall("grpc", method, code, took);
-                   }},
+                   .on_finished = [this](std::string_view method, absl::StatusCode code,
+                                         absl::Duration took) { metrics_.ApiCall("grpc", method, code, took); }},
                   &methods);
   ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_.grpc_address, tls_, std::move(methods)));
   return absl::OkStatus();
