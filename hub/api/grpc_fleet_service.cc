@@ -50,7 +50,7 @@ class RequestHandler : public GrpcCall::Handler {
     if (was_asked_) return;
     was_asked_ = true;
     const std::shared_ptr<Message> request(prototype_->New());
-    if (!ParseMessage(std::move(bytes), request.get())) return Refuse(NoMessage());
+    if (!ParseMessage(&bytes, request.get())) return Refuse(NoMessage());
     Start(request);
   }
   void OnReadEnded() override {

@@ -164,8 +164,8 @@ void GrpcCall::FinishIfIdle() {
   stream_.Finish(status_, &finished_tag_);
 }
 
-bool ParseMessage(grpc::ByteBuffer bytes, MessageLite* message) {
-  return grpc::SerializationTraits<MessageLite>::Deserialize(&bytes, message).ok();
+bool ParseMessage(grpc::ByteBuffer* bytes, MessageLite* message) {
+  return grpc::SerializationTraits<MessageLite>::Deserialize(bytes, message).ok();
 }
 
 }  // namespace muster::hub

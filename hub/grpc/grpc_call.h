@@ -114,8 +114,8 @@ class GrpcCall : public std::enable_shared_from_this<GrpcCall> {
   Tag over_tag_{this, &GrpcCall::OnOver};
 };
 
-// False: these are no bytes of such a message.
-bool ParseMessage(grpc::ByteBuffer bytes, google::protobuf::MessageLite* message);
+// False: these are no bytes of such a message. They are gone afterwards.
+bool ParseMessage(grpc::ByteBuffer* bytes, google::protobuf::MessageLite* message);
 
 }  // namespace muster::hub
 

@@ -32,7 +32,7 @@ class SessionCall : public GrpcCall::Handler {
 
   void OnMessage(grpc::ByteBuffer bytes) override {
     SessionRequest frame;
-    if (!ParseMessage(std::move(bytes), &frame)) return OnReadEnded();
+    if (!ParseMessage(&bytes, &frame)) return OnReadEnded();
     session_->OnFrame(std::move(frame));
     call_->Read();
   }

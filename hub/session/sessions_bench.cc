@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -191,7 +192,8 @@ class Bench {
       *frame.mutable_hello() = TestHello(Id(i), "mst_one");
       frame.mutable_hello()->set_journal_epoch("e1");
       Feed(i, frame);
-      while (i - welcomes_ > static_cast<std::int64_t>(AgentSession::kMaxWriterQueue)) std::this_thread::sleep_for(kPause);
+      while (i - welcomes_ > static_cast<std::int64_t>(AgentSession::kMaxWriterQueue))
+        std::this_thread::sleep_for(kPause);
     }
     while (welcomes_ < count_) std::this_thread::sleep_for(kPause);
     fmt::print("opened: {:.0f} us of CPU each\n", 1e6 * (CpuSeconds() - cpu) / count_);
@@ -281,5 +283,10 @@ class Bench {
 int main(int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   muster::log::SetLevel(muster::log::Level::kError);
-  return muster::hub::Bench(argc > 1 ? std::atoi(argv[1]) : muster::hub::kDefaultSessions).Run();
+  int sessions = muster::hub::kDefaultSessions;
+  if (argc > 1 && (!absl::SimpleAtoi(argv[1], &sessions) || sessions < 1)) {
+    fmt::print(stderr, "usage: hub_sessions_bench [SESSIONS]\n");
+    return 2;
+  }
+  return muster::hub::Bench(sessions).Run();
 }
