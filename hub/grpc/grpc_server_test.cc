@@ -5,6 +5,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 
 #include <thread>
 
@@ -185,6 +186,15 @@ TEST_F(GrpcServerTest, SessionOverTlsFromHelloToRotation) {
   EXPECT_EQ(frame.farewell().reason(), agent::v1::FAREWELL_REASON_SECRET_ROTATED);
   EXPECT_FALSE(stream->Read(&frame));
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST(LeanSsl, EveryConnectionGivesItsBuffersBack) {
+  SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
+  SSL* const ssl = SSL_new(context);
+  EXPECT_NE(SSL_get_mode(ssl) & SSL_MODE_RELEASE_BUFFERS, 0);
+  EXPECT_EQ(SSL_get_num_tickets(ssl), 0U);
+  SSL_free(ssl);
+  SSL_CTX_free(context);
 }
 
 TEST_F(GrpcServerTest, SecondHelloIsAProtocolError) {
