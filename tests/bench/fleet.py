@@ -161,7 +161,44 @@ def storm(folder, options):
     nothing_lost(result, "storm", "targets_stale")
 
 
-RUNS = {"steady": steady, "beats": beats, "storm": storm}
+def plaintext(folder, options):
+    """As behind a proxy that ends TLS: as many as a process may have descriptors for, for five minutes."""
+    data = folder / "plain"
+    grpc, http = free_port(), free_port()
+    hub = Process("plain-hub", [BIN / "muster-hub", "serve", "--data-dir", data, "--insecure", "--grpc-addr",
+                                f"127.0.0.1:{grpc}", "--http-addr", f"127.0.0.1:{http}"], folder / "plain-hub.log")
+    until("the hub is ready", lambda: "is ready" in hub.log(), 20)
+    agents = options.agents * 19 // 10
+    load = Load(folder, "plain", ["--hub", f"http://127.0.0.1:{http}", "--token-file", data / "admin-token",
+                                  "--grpc-address", f"127.0.0.1:{grpc}", "--plaintext", "--hub-pid", hub.pid,
+                                  "--targets", agents, "--prefix", "plain", "--seed", options.seed, "--warm-up", 20, "--duration", max(300, options.seconds)])
+    result = load.result(900 + options.seconds)
+    hub.stop()
+    describe("plaintext", result)
+    must(result["connected_least"] == agents and result["sessions_lost"] == 0,
+         f"plaintext: of {agents} agents at least {result['connected_least']} were connected, for "
+         f"{result['window_s']:.0f} s; sessions lost {result['sessions_lost']}")
+    nothing_lost(result, "plaintext")
+
+
+def fairness(folder, options):
+    """One agent floods logs, others do not read: the rest does not notice."""
+    hub = Hub(folder / "fair")
+    words = window(options, "--log-lines", options.agents / 10)
+    calm = at_hub(folder, hub, "calm", options, words).result(600 + options.seconds)
+    loud = at_hub(folder, hub, "loud", options, [*words, "--flooding", 1, "--flood-lines", 5000, "--slow", 50, "--stuck",
+                                                 50]).result(600 + options.seconds)
+    hub.stop()
+    describe("calm", calm)
+    describe("loud", loud)
+    trip = loud["round_trip_ms"]["p99"]
+    must(trip < MAX_ROUND_TRIP_MS, f"fairness: round trip p99 of the others {trip:.1f} ms beside a flood of 5,000 lines a "
+         f"second and 100 agents that hardly read ({calm['round_trip_ms']['p99']:.1f} without), below {MAX_ROUND_TRIP_MS}")
+    must(loud["sessions_lost"] == 0, f"fairness: {loud['sessions_lost']} sessions of others lost")
+    print(f"     commits p99 {loud['commit_ms']['p99']:.0f} ms, {calm['commit_ms']['p99']:.0f} without")
+
+
+RUNS = {"steady": steady, "beats": beats, "storm": storm, "plaintext": plaintext, "fairness": fairness}
 
 
 def main():
