@@ -13,8 +13,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def cluster(folder):
-    made = DoubleCluster(folder / "k-metrics")
+def cluster(folder, request):
+    made = DoubleCluster(folder / f"k-{request.node.name}")
     usage = made.server.usage
     usage.set = {("node-a",): (1_500_000_000, 700 * MIB), ("node-b",): (250_000_000, 300 * MIB)}
     made.stage("node_loss").step()
