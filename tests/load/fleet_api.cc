@@ -168,13 +168,12 @@ std::vector<TargetName> InventTargets(int count) {
 }
 
 absl::StatusOr<Kept> CheckKept(const cli::Settings& settings, const std::string& prefix,
-                               const std::vector<std::unique_ptr<SimAgent>>& agents, int deployments, int sample,
+                               std::span<const std::unique_ptr<SimAgent>> agents, int deployments, int sample,
                                absl::Time from, absl::Time to) {
   Kept all;
   std::mutex mutex;
   const int count = std::min(sample, static_cast<int>(agents.size()));
   RETURN_IF_ERROR(ForAll(settings, count, [&](cli::FleetClient& client, int i) {
-    // Evenly, the last ones among them: the first are those that misbehave.
     const auto index =
         agents.size() - 1 - static_cast<std::size_t>(i) * agents.size() / static_cast<std::size_t>(count);
     const SimAgent& agent = *agents[index];

@@ -4,6 +4,8 @@
 #define MUSTER_TESTS_LOAD_FLEET_API_H_
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,9 +34,9 @@ struct Kept {
   std::int64_t targets_not_connected = 0;
 };
 
-// Reads the logs and histories of some of the agents, evenly chosen. All they recorded must be acknowledged.
+// Reads the logs and histories of some of these agents, evenly chosen. All they recorded must be acknowledged.
 absl::StatusOr<Kept> CheckKept(const cli::Settings& settings, const std::string& prefix,
-                               const std::vector<std::unique_ptr<SimAgent>>& agents, int deployments, int sample,
+                               std::span<const std::unique_ptr<SimAgent>> agents, int deployments, int sample,
                                absl::Time from, absl::Time to);
 
 }  // namespace muster::load

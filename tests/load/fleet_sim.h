@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,10 @@ class FleetSim {
 
   FleetCounts& counts() { return counts_; }
   const std::vector<std::unique_ptr<SimAgent>>& agents() const { return agents_; }
+  // Without those that flood or dawdle.
+  std::span<const std::unique_ptr<SimAgent>> behaved_agents() const {
+    return std::span(agents_).last(static_cast<std::size_t>(well_behaved()));
+  }
   // Round trips of agents that neither flood nor dawdle are what fairness is judged by: theirs alone are counted.
   int well_behaved() const { return static_cast<int>(agents_.size()) - rates_.flooding - rates_.slow - rates_.stuck; }
 

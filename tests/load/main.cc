@@ -339,8 +339,9 @@ absl::Status RunLoad(const Options& options) {
   io.run();
   json report = run.Report();
   if (!options.invented) {
-    ASSIGN_OR_RETURN(const Kept kept, CheckKept(settings, options.prefix, fleet.agents(), options.rates.deployments,
-                                                options.check, run.window_from(), run.window_to()));
+    ASSIGN_OR_RETURN(const Kept kept,
+                     CheckKept(settings, options.prefix, fleet.behaved_agents(), options.rates.deployments,
+                               options.check, run.window_from(), run.window_to()));
     report["kept"] = {{"agents", kept.agents},
                       {"lines_written", kept.lines_written},
                       {"lines_missing", kept.lines_missing},
