@@ -4,11 +4,13 @@
 #include <nghttp2/nghttp2.h>
 #include <openssl/err.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <deque>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -110,8 +112,6 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
   }
 
  private:
-  using Task = void (*)(H2Connection&);
-
   template <typename Work>
   void Post(Work work) {
     asio::post(*network_->io_, [self = shared_from_this(), work] { work(*self); });
