@@ -171,7 +171,8 @@ def plaintext(folder, options):
     agents = options.agents * 19 // 10
     load = Load(folder, "plain", ["--hub", f"http://127.0.0.1:{http}", "--token-file", data / "admin-token",
                                   "--grpc-address", f"127.0.0.1:{grpc}", "--plaintext", "--hub-pid", hub.pid,
-                                  "--targets", agents, "--prefix", "plain", "--seed", options.seed, "--warm-up", 20, "--duration", max(300, options.seconds)])
+                                  "--targets", agents, "--prefix", "plain", "--seed", options.seed, "--warm-up", 20,
+                                  "--duration", max(300, options.seconds)])
     result = load.result(900 + options.seconds)
     hub.stop()
     describe("plaintext", result)

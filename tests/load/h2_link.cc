@@ -67,7 +67,7 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
   H2Connection& operator=(const H2Connection&) = delete;
 
   void Start() {
-    ++network_->counts_.connects;
+    ++network_->connects_;
     boost::system::error_code error;
     socket_.open(tcp::v4(), error);
     if (!error) socket_.set_option(tcp::no_delay(true), error);
@@ -118,8 +118,6 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
   }
 
   void Connected() {
-    ++network_->counts_.open;
-    counted_ = true;
     boost::system::error_code ignored;
     socket_.non_blocking(true, ignored);
     if (network_->tls_ == nullptr) return Open();
@@ -241,7 +239,6 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
       const int got = Read(buffer.data(), pace_ == ReadPace::kNormal ? buffer.size() : kSlowBytes);
       if (got == kWantsRead) break;
       if (got <= 0) return Fail("the connection was closed");
-      network_->counts_.bytes_received += got;
       if (nghttp2_session_mem_recv(session_, buffer.data(), static_cast<std::size_t>(got)) < 0) {
         return Fail("the hub's HTTP/2 is broken");
       }
@@ -267,7 +264,6 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
       const int put = Write(reinterpret_cast<const std::uint8_t*>(unsent_.data()), unsent_.size());
       if (put == kWantsWrite) return ArmWrite();
       if (put <= 0) return Post([](H2Connection& c) { c.Fail("the connection was closed"); });
-      network_->counts_.bytes_sent += put;
       unsent_.erase(0, static_cast<std::size_t>(put));
     }
     if (!closed_ && nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0) Close();
@@ -342,7 +338,6 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
   void Close() {
     if (closed_) return;
     closed_ = true;
-    if (counted_) --network_->counts_.open;
     timer_.cancel();
     if (slow_) slow_->cancel();
     boost::system::error_code ignored;
@@ -367,7 +362,6 @@ class H2Connection : public std::enable_shared_from_this<H2Connection> {
   ReadPace pace_ = ReadPace::kNormal;
   bool half_closed_ = false;
   bool writing_ = false;
-  bool counted_ = false;
   bool closed_ = false;
 };
 

@@ -18,13 +18,6 @@
 
 namespace muster::load {
 
-struct LinkCounts {
-  std::int64_t open = 0;
-  std::int64_t connects = 0;
-  std::int64_t bytes_sent = 0;
-  std::int64_t bytes_received = 0;
-};
-
 class H2Network {
  public:
   struct Options {
@@ -42,7 +35,8 @@ class H2Network {
   // Links from this source; they must not outlive the network. A dialer for each agent.
   std::unique_ptr<agent::Dialer> DialerFrom(boost::asio::ip::address_v4 source);
 
-  const LinkCounts& counts() const { return counts_; }
+  // Since the start.
+  std::int64_t connects() const { return connects_; }
 
  private:
   friend class H2Connection;
@@ -51,7 +45,7 @@ class H2Network {
   boost::asio::io_context* const io_;
   const Options options_;
   SSL_CTX* tls_ = nullptr;
-  LinkCounts counts_;
+  std::int64_t connects_ = 0;
 };
 
 // What a link can be made to do that no agent does. `link` came from an H2Network.

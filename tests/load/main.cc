@@ -140,7 +140,7 @@ class Run {
                      {"lost_by_the_hub", counts.records.lost}}},
                    {"batch_refusals", counts.batch_refusals},
                    {"sessions_lost", counts.sessions_lost},
-                   {"connects", network_.counts().connects},
+                   {"connects", network_.connects()},
                    {"farewells", counts.farewells},
                    {"simulator_cpu_s", own_cpu_}};
     if (window_use_ && window_end_use_ && window_s > 0) {

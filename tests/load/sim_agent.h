@@ -31,7 +31,7 @@ struct FleetCounts {
   // Agents that were told to go, by reason.
   std::map<std::string, std::int64_t> farewells;
   RecordCounts records;
-  // Since the last TakeTimes, in milliseconds.
+  // In milliseconds; whoever measures empties them.
   std::vector<float> round_trips_ms;
   std::vector<float> commits_ms;
 };
@@ -111,7 +111,6 @@ class SimAgent : public agent::SessionOutput {
   ReadPace pace_ = ReadPace::kNormal;
   bool metrics_enabled_ = false;
   bool is_counted_ = false;  // in FleetCounts::connected
-  std::string last_farewell_;
   std::int64_t lines_ = 0;
   std::int64_t status_changes_ = 0;
 
