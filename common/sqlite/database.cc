@@ -179,6 +179,11 @@ absl::Status Database::Execute(Sql sql) {
   return absl::OkStatus();
 }
 
+absl::Status Database::Run(Sql sql) {
+  ASSIGN_OR_RETURN(Statement statement, Prepare(sql));
+  return statement.Run();
+}
+
 absl::StatusOr<int> Database::UserVersion() {
   ASSIGN_OR_RETURN(Statement statement, Prepare("PRAGMA user_version"));
   ASSIGN_OR_RETURN(const bool row, statement.Step());

@@ -103,6 +103,8 @@ class Database {
   absl::StatusOr<Statement> Prepare(Sql sql);
   // One or more statements without parameters.
   absl::Status Execute(Sql sql);
+  // One statement without parameters and rows, prepared as by Prepare.
+  absl::Status Run(Sql sql);
 
   // PRAGMA user_version, the schema's number.
   absl::StatusOr<int> UserVersion();

@@ -165,13 +165,13 @@ std::span<Writer::Item> Writer::CommitSome(std::span<Item> items) {
 
 absl::Status Writer::RunInTransaction(std::span<Item> items, std::size_t& done) {
   const Instant begin = Clock::System()->Monotonic();
-  RETURN_IF_ERROR(database_->Execute("BEGIN IMMEDIATE"));
+  RETURN_IF_ERROR(database_->Run("BEGIN IMMEDIATE"));
   done = 0;
   for (Item& item : items) {
-    RETURN_IF_ERROR(database_->Execute("SAVEPOINT operation"));
+    RETURN_IF_ERROR(database_->Run("SAVEPOINT operation"));
     item.result = item.operation(*database_);
     if (item.result.ok()) {
-      RETURN_IF_ERROR(database_->Execute("RELEASE operation"));
+      RETURN_IF_ERROR(database_->Run("RELEASE operation"));
     } else if (IsFullDisk(item.result) || item.result.code() == absl::StatusCode::kDataLoss) {
       // What concerns the whole file ends the transaction; the rest is this operation's own failure.
       return item.result;
@@ -184,7 +184,7 @@ absl::Status Writer::RunInTransaction(std::span<Item> items, std::size_t& done) 
 #ifdef MUSTER_MUTANT_EARLY_ACK  // a negative control of tests/fault: answers before the commit
   for (Item& item : items.first(done)) std::exchange(item.done, [](const absl::Status&) {})(item.result);
 #endif
-  return database_->Execute("COMMIT");
+  return database_->Run("COMMIT");
 }
 
 void Writer::NoteOutcome(const absl::Status& committed, std::size_t operations, absl::Duration took) {
