@@ -211,6 +211,8 @@ void Target::Tick(const Moment& now, const Listening& listening, HistoryEvents& 
   if (!deployments_.empty() && !deployments_stale_ && silent(deployments_confirmed_)) {
     MarkDeploymentsStale(now.wall, events);
   }
+  if (now.monotonic < house_due_) return;
+  house_due_ = now.monotonic + kHouseInterval;
   DropOldHost(now.monotonic);
   ArchiveOldGone(now.wall, events);
 }

@@ -31,6 +31,8 @@ namespace muster::hub {
 
 // No heartbeat, or a deployment not reported, for this long.
 inline constexpr absl::Duration kStaleAfter = absl::Seconds(60);
+// How often what is too old is looked for and dropped.
+inline constexpr absl::Duration kHouseInterval = absl::Seconds(5);
 // A deployment without containers is archived after this.
 inline constexpr absl::Duration kArchiveGoneAfter = absl::Hours(24 * 7);
 // What one agent may list; a frame of 1 MiB holds them. The same figure as the agent's.
@@ -215,6 +217,7 @@ class Target {
   std::optional<Instant> last_seen_;
   std::optional<Instant> deployments_confirmed_;
   std::optional<absl::Time> deployments_confirmed_wall_;
+  Instant house_due_;
   std::string observer_fault_;
   int omitted_ = 0;
   bool deployments_stale_ = false;

@@ -222,7 +222,7 @@ TEST_F(TargetTest, GoneDeploymentIsArchivedAfterSevenDays) {
   clock_.Advance(kArchiveGoneAfter - absl::Seconds(1));
   Tick();
   EXPECT_EQ(target_.Snapshot().deployments.size(), 1u);
-  clock_.Advance(absl::Seconds(1));
+  clock_.Advance(kHouseInterval);
   Tick();
   EXPECT_TRUE(target_.Snapshot().deployments.empty());
   EXPECT_EQ(Of<DeploymentArchived>().size(), 1u);
@@ -237,7 +237,7 @@ TEST_F(TargetTest, GoneDeploymentsAreBounded) {
           TestDeployment("container/" + std::to_string(wave) + "-" + std::to_string(i), DEPLOYMENT_STATUS_RUNNING));
     }
     ASSERT_FALSE(Beat(SnapshotBeat(1, 1, batch), wave + 1));
-    clock_.Advance(absl::Seconds(1));
+    clock_.Advance(kHouseInterval);
     Tick();
   }
   EXPECT_LE(target_.Snapshot().deployments.size(), kMaxKnownDeployments);
