@@ -378,7 +378,7 @@ absl::Status RunningHub::StartGrpc() {
 
 void RunningHub::StartTicker() {
   ticker_.Add(kFleetTick, [this] { fleet_->Tick(clock_->Read()); });
-  ticker_.Add(kSecond, [this] { sessions_->Tick(clock_->Monotonic()); });
+  ticker_.Add(SessionRegistry::kTick, [this] { sessions_->Tick(clock_->Monotonic()); });
   ticker_.Add(kSecond, [this] { handlers_->Tick(); });
   ticker_.Add(kRunTouch, [this] {
     store_->writer().Submit([started = started_, now = clock_->Now()](

@@ -94,7 +94,7 @@ void GrpcCall::Finish(const grpc::Status& status, const std::string& reason) {
 
 void GrpcCall::Abort(const grpc::Status& status) {
   MutexLock lock(&mutex_);
-  // The first one is with gRPC while it is being written.
+  // The first one is with gRPC, or soon will be, while it is being written.
   queue_.resize(is_writing_ ? 1 : 0);
   BeginFinish(status, "");
 }
@@ -154,6 +154,12 @@ void GrpcCall::BeginFinish(const grpc::Status& status, const std::string& reason
 void GrpcCall::WriteNext() {
   is_writing_ = true;
   ++pending_;
+  if (!owner_->IsOnThread()) return owner_->WriteSoon(this);
+  stream_.Write(queue_.front(), &written_tag_);
+}
+
+void GrpcCall::WriteFirst() {
+  MutexLock lock(&mutex_);
   stream_.Write(queue_.front(), &written_tag_);
 }
 

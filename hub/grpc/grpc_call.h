@@ -32,14 +32,19 @@ class GrpcCall : public std::enable_shared_from_this<GrpcCall> {
     virtual void OnCancelled() = 0;
   };
 
-  // Whom the server's calls belong to. On the server's thread.
+  // Whom the server's calls belong to.
   class Owner {
    public:
     virtual ~Owner() = default;
-    // The awaited call has come; begins it.
+    // On the server's thread: the awaited call has come; begins it.
     virtual void OnCall(const std::shared_ptr<GrpcCall>& call) = 0;
-    // Nothing of an awaited call is with gRPC any more, nor will be; also when it never came because the server stops.
+    // On the server's thread: nothing of an awaited call is with gRPC any more, nor will be; also when it never came
+    // because the server stops.
     virtual void OnGone() = 0;
+    virtual bool IsOnThread() const = 0;
+    // On any thread, with the call locked: has WriteFirst called on the server's thread, which wakes up once for all
+    // that is to be written. A write elsewhere wakes it up for each, when it is done.
+    virtual void WriteSoon(GrpcCall* call) = 0;
   };
 
   // For the call that comes next on the service.
@@ -69,6 +74,8 @@ class GrpcCall : public std::enable_shared_from_this<GrpcCall> {
   // The same without the messages that still wait.
   void Abort(const grpc::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
   bool ending() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // For the owner: what WriteSoon asked for.
+  void WriteFirst() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Tag {

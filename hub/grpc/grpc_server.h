@@ -3,6 +3,8 @@
 #ifndef MUSTER_HUB_GRPC_GRPC_SERVER_H_
 #define MUSTER_HUB_GRPC_GRPC_SERVER_H_
 
+#include <grpcpp/alarm.h>
+
 #include <atomic>
 #include <functional>
 #include <map>
@@ -10,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -44,6 +47,9 @@ class GrpcServer : private GrpcCall::Owner {
 
   void OnCall(const std::shared_ptr<GrpcCall>& call) override;
   void OnGone() override ABSL_LOCKS_EXCLUDED(mutex_);
+  bool IsOnThread() const override;
+  void WriteSoon(GrpcCall* call) override ABSL_LOCKS_EXCLUDED(to_write_mutex_);
+  void WriteWaiting() ABSL_LOCKS_EXCLUDED(to_write_mutex_);
   void Await() ABSL_LOCKS_EXCLUDED(mutex_);
   void Run();
 
@@ -58,6 +64,10 @@ class GrpcServer : private GrpcCall::Owner {
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
   // Awaited and present ones.
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  Mutex to_write_mutex_;
+  // Each counts the write as its own, so that it is there until then. The first one sets the alarm.
+  std::vector<GrpcCall*> to_write_ ABSL_GUARDED_BY(to_write_mutex_);
+  grpc::Alarm wake_up_;
   std::thread thread_;
 };
 

@@ -236,6 +236,21 @@ TEST_F(GrpcServerTest, OversizedFrameEndsTheStreamAndNothingElse) {
   again.TryCancel();
 }
 
+TEST_F(GrpcServerTest, CompressedFramesAreNotInflated) {
+  Start();
+  const auto credentials = NewTarget("host-1");
+  grpc::ClientContext context;
+  context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
+  auto stream = OpenStream(&context);
+  SessionRequest hello = HelloFor(credentials);
+  hello.mutable_hello()->mutable_machine()->set_hostname(std::string(10'000, 'x'));
+  stream->Write(hello);
+  SessionResponse frame;
+  EXPECT_FALSE(stream->Read(&frame));
+  stream->Finish();
+  EXPECT_FALSE(fleet_->FindTarget("host-1", "")->target.has_session());
+}
+
 TEST_F(GrpcServerTest, BytesThatAreNoFrameEndTheStream) {
   Start();
   grpc::GenericStub stub(channel_);

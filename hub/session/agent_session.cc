@@ -74,6 +74,7 @@ void AgentSession::OnFrame(SessionRequest frame) {
   {
     MutexLock lock(&mutex_);
     state = state_;
+    silent_looks_ = 0;
   }
   if (state == State::kEnded) return;
   if (frame.has_hello() != (state == State::kAwaitHello)) {
@@ -453,11 +454,15 @@ void AgentSession::PushSettings(const agent::v1::Settings& settings) {
 }
 
 void AgentSession::EndIfSilent(Instant now) {
+  bool owes_hello = false;
   {
     MutexLock lock(&mutex_);
-    if (state_ != State::kAwaitHello || now - begun_ < kHelloDeadline) return;
+    if (state_ == State::kEnded) return;
+    owes_hello = state_ == State::kAwaitHello;
+    if (owes_hello ? now - begun_ < kHelloDeadline : ++silent_looks_ <= kMostSilentLooks) return;
   }
-  ProtocolError("no Hello within 10 s");
+  if (owes_hello) return ProtocolError("no Hello within 10 s");
+  OnPeerClosed("the agent was silent for 2 min");
 }
 
 bool AgentSession::ended() const {

@@ -64,6 +64,8 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
  public:
   // A stream that says nothing for this long is ended.
   static constexpr absl::Duration kHelloDeadline = absl::Seconds(10);
+  // Two minutes. That the target is stale is known since the first.
+  static constexpr int kMostSilentLooks = 24;
   // Acknowledging every heartbeat would double their cost; the agent takes a hub for dead that is silent for 75 s.
   static constexpr absl::Duration kAckSpacing = absl::Seconds(25);
   // An agent leaves 100 ms between heartbeats, so it sends at most 100 in 10 s; half as many again for a burst after a
@@ -86,7 +88,8 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
   void End(const Refusal& refusal) override ABSL_LOCKS_EXCLUDED(mutex_);
   void PushSettings(const agent::v1::Settings& settings) override ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Ends a session that still owes its Hello.
+  // About every 5 s (SessionRegistry): ends a session that still owes its Hello, or that said nothing between the last
+  // 24 calls. Calls are counted, not time: a hub that stood still has not listened.
   void EndIfSilent(Instant now) ABSL_LOCKS_EXCLUDED(mutex_);
   bool ended() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -171,6 +174,8 @@ class AgentSession : public SessionHandle, public std::enable_shared_from_this<A
 
   mutable Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kAwaitHello;
+  // Calls of EndIfSilent since the last frame.
+  int silent_looks_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<Fleet::SessionKey> key_ ABSL_GUARDED_BY(mutex_);
   // Of events and of logs: neither waits for the other's writer.
   std::array<BatchWindow, 2> windows_ ABSL_GUARDED_BY(mutex_);

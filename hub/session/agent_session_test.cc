@@ -203,6 +203,37 @@ TEST_F(AgentSessionTest, SilentStreamIsEndedAfterTenSeconds) {
   EXPECT_TRUE(session->ended());
 }
 
+TEST_F(AgentSessionTest, AgentThatFallsSilentIsEndedAfterTwoMinutes) {
+  SessionRegistry registry(10);
+  auto sink = std::make_shared<FakeSink>();
+  auto session = NewSession(sink);
+  ASSERT_TRUE(registry.Add(session));
+  SendHello(*session, TestHello("tgt_1", "mst_one"));
+  const auto look = [&](int times) {
+    for (int i = 0; i < times; ++i) registry.Tick(clock_.Monotonic());
+  };
+  look(24);
+  SessionRequest beat;
+  *beat.mutable_heartbeat() = SnapshotBeat(1, 1, {});
+  session->OnFrame(beat);
+  look(24);
+  EXPECT_FALSE(session->ended());
+  look(1);
+  EXPECT_TRUE(session->ended());
+  EXPECT_TRUE(sink->finished());
+  EXPECT_FALSE(fleet_->FindTarget("host-1", "")->target.has_session());
+}
+
+TEST_F(AgentSessionTest, HubThatStoodStillDoesNotTakeItForSilence) {
+  SessionRegistry registry(10);
+  auto session = NewSession(std::make_shared<FakeSink>());
+  ASSERT_TRUE(registry.Add(session));
+  SendHello(*session, TestHello("tgt_1", "mst_one"));
+  clock_.Advance(absl::Hours(1));
+  registry.Tick(clock_.Monotonic());
+  EXPECT_FALSE(session->ended());
+}
+
 TEST_F(AgentSessionTest, DrainingSpreadsTheReturnAndTakesNobodyNew) {
   SessionRegistry registry(10);
   std::vector<std::shared_ptr<FakeSink>> sinks;

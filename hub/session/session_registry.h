@@ -1,5 +1,5 @@
-// Every stream the hub has accepted, by weak reference: bounds their number, ends those that never say Hello, and says
-// farewell to all when the hub stops. Thread-safe.
+// Every stream the hub has accepted, by weak reference: bounds their number, ends those that never say Hello or fall
+// silent, and says farewell to all when the hub stops. Thread-safe.
 #ifndef MUSTER_HUB_SESSION_SESSION_REGISTRY_H_
 #define MUSTER_HUB_SESSION_SESSION_REGISTRY_H_
 
@@ -19,7 +19,8 @@ class SessionRegistry {
   // False: no more are taken, because there are too many or the hub is stopping. End the session then.
   bool Add(const std::shared_ptr<AgentSession>& session) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // About once a second.
+  // Every kTick.
+  static constexpr absl::Duration kTick = absl::Seconds(5);
   void Tick(Instant now) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // DRAINING to everybody; each is asked to come back at a moment of its own within `spread`.
