@@ -87,10 +87,11 @@ def describe(name, result):
 def nothing_lost(result, name, of_history="targets_not_connected"):
     records, kept = result["records"], result["kept"]
     wrong = {key: value for key, value in kept.items() if ("missing" in key or "twice" in key) and value}
-    print(f"     {name}: {records['acknowledged']} of {records['recorded']} records acknowledged; {kept['lines_written']} lines "
-          f"and {kept['changes_made']} changes of {kept['agents']} agents read back, missing or twice: {wrong or 'none'}")
-    figure(f"{name}: records not acknowledged, lost by the hub or refused", records["recorded"] - records["acknowledged"] +
-           records["lost_by_the_hub"] + records["refused"], at_most=0)
+    print(f"     {name}: {records['acknowledged']} of {records['recorded']} records acknowledged; "
+          f"{kept['lines_written']} lines and {kept['changes_made']} changes of {kept['agents']} agents read back, "
+          f"missing or twice: {wrong or 'none'}")
+    not_stored = records["recorded"] - records["acknowledged"] + records["lost_by_the_hub"] + records["refused"]
+    figure(f"{name}: records not acknowledged, lost by the hub or refused", not_stored, at_most=0)
     figure(f"{name}: lines and changes that are missing or there twice", sum(wrong.values()), at_most=0)
     figure(f"{name}: {of_history.replace('_', ' ')} by history", kept[of_history], at_most=0)
 

@@ -197,7 +197,8 @@ def measure(folder, seed):
         begin = begin or at
     theirs = exporter.cpu_usage(begin, at)
     print(f"CPU usage over {seconds:.0f} s: {used / seconds:.4f}, node_exporter {theirs:.4f}")
-    figure("memory and filesystems, furthest from node_exporter", 100 * sizes.furthest, "%", at_most=SIZE_LIMIT_PERCENT)
+    figure("memory and filesystems, furthest from node_exporter", 100 * sizes.furthest, "%",
+           at_most=SIZE_LIMIT_PERCENT)
     figure("CPU usage, from node_exporter", 100 * abs(used / seconds - theirs), "points", at_most=CPU_LIMIT_POINTS)
     figure("filesystems that only one of the two knows", sizes.unknown, at_most=0)
     agent.stop()

@@ -31,7 +31,7 @@ def measure(folder, scrapes, increments, seed):
     kills = run_load(folder, hub, agent, path, WORKERS, increments, pause=0.1, seed=seed, timeout=1800)
     until(f"{scrapes} scrapes", lambda: scraper.scrapes >= scrapes, 1800, every=1)
     scraper.stop()
-    print(f"{WORKERS * increments} increments, kills {kills}, scrapes {scraper.scrapes}, with numbers {scraper.with_load}")
+    print(f"{WORKERS * increments} increments, kills {kills}, scrapes {scraper.scrapes}")
     figure("scrapes that were torn, went back or did not add up", len(scraper.wrong), at_most=0)
     figure("scrapes that saw the jobs", scraper.with_load, more_is_better=True)
     for row in scraper.wrong[:10]:

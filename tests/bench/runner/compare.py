@@ -30,7 +30,7 @@ def comparable(figures):
 
 
 def verdict(before, after, more_is_better, is_count):
-    """("worse" | "better" | "", change) of the values of some runs: further apart than the runs of either are."""
+    """("worse" | "better" | "", change): of values that are further apart than the runs of either side are."""
     old, new = statistics.median(before), statistics.median(after)
     spread = max(max(values) - min(values) for values in (before, after))
     allowed = max(spread, abs(old) * (COUNT_TOLERANCE if is_count else RATIO_TOLERANCE))
@@ -41,7 +41,7 @@ def verdict(before, after, more_is_better, is_count):
 
 
 def rows(name, before, after):
-    """(figure, before, after, change, verdict) of two lists of runs of a program, each the comparable figures of one."""
+    """(figure, before, after, change, verdict) of the runs of a program, each the comparable figures of one."""
     of_both = [key for key in after[-1] if all(key in each for each in before + after)]
     for key in of_both:
         old, new = ([each[key][0] for each in runs] for runs in (before, after))

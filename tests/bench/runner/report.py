@@ -8,8 +8,8 @@ from figures import bound_text, show
 
 HEAD = """# Benchmarks
 
-`./dev bench` writes this page; what each program does is in [testing.md](testing.md), "Benchmarks". Absolute values drift with what else a
-machine does, ratios to what was measured in the same run hardly, instructions not at all.
+`./dev bench` writes this page; what each program does is in [testing.md](testing.md), "Benchmarks". Absolute values
+drift with what else a machine does, ratios to what was measured in the same run hardly, instructions not at all.
 """
 
 

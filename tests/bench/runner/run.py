@@ -36,7 +36,8 @@ def write_report(known):
     text = render(results, missing)
     (OUT / "report.md").write_text(text)
     if missing:
-        note(f"build/bench/report.md is written; docs/benchmarks.md only when there are figures of {', '.join(missing)}, too")
+        note("build/bench/report.md is written; docs/benchmarks.md only when there are figures, too, of "
+             + ", ".join(missing))
     else:
         PAGE.write_text(text)
         note("docs/benchmarks.md is written")

@@ -86,8 +86,8 @@ def test_programs_are_what_can_be_executed(tmp_path):
 
 
 def result_of(name, figures, **more):
-    return {"program": name, "at": "2026-11-29 12:00 UTC", "commit": "0123456789", "seconds": 12.3, "machine": "A machine",
-            "figures": figures, "left_out": None, "failed": "", **more}
+    return {"program": name, "at": "2026-11-29 12:00 UTC", "commit": "0123456789", "seconds": 12.3,
+            "machine": "A machine", "figures": figures, "left_out": None, "failed": "", **more}
 
 
 def test_the_report_has_each_figure_beside_its_limit():
@@ -106,12 +106,14 @@ def test_the_report_has_each_figure_beside_its_limit():
 
 
 def test_the_machine_is_told_in_a_line(tmp_path):
-    for name, text in {"proc/cpuinfo": "model name\t: Some CPU\ncpu MHz\t\t: 2596.124\n", "proc/meminfo": "MemTotal: 25165824 kB\n",
-                       "etc/os-release": 'NAME="Debian GNU/Linux"\n', "etc/debian_version": "12.11\n"}.items():
+    for name, text in {"proc/cpuinfo": "model name\t: Some CPU\ncpu MHz\t\t: 2596.124\n",
+                       "proc/meminfo": "MemTotal: 25165824 kB\n", "etc/os-release": 'NAME="Debian GNU/Linux"\n',
+                       "etc/debian_version": "12.11\n"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     line = report.machine(tmp_path)
-    assert line.startswith("Some CPU, ") and " cores at 2596 MHz, 24 GiB; Linux " in line and line.endswith(", Debian 12.11")
+    assert line.startswith("Some CPU, ") and line.endswith(", Debian 12.11")
+    assert " cores at 2596 MHz, 24 GiB; Linux " in line
 
 
 @pytest.mark.parametrize("before,after,more_is_better,is_count,word", [
@@ -130,7 +132,8 @@ def test_worse_is_what_differs_by_more_than_the_runs_do(before, after, more_is_b
 
 
 def test_only_instructions_and_ratios_are_compared():
-    figures = [make("count", 100, "instructions", ("less", 50)), make("time", 3, "ms", ("a loop", 2)), make("size", 9, "MiB")]
+    figures = [make("count", 100, "instructions", ("less", 50)), make("time", 3, "ms", ("a loop", 2)),
+               make("size", 9, "MiB")]
     assert compare.comparable(figures) == {"count": (100, False), "time": (1.5, False)}
 
 
@@ -183,8 +186,8 @@ def test_another_commit_is_checked_out_beside(tmp_path, monkeypatch):
 def test_figures_of_both_languages_read_the_same(tmp_path):
     path = tmp_path / "f.jsonl"
     # As common/testing/figures_test.cc has it.
-    path.write_text('{"name":"scrape","value":12,"unit":"ms","better":"less","at_most":15,"beside":"a loop","beside_value":8,'
-                    '"ratio":1.5,"ratio_at_most":1.25,"ok":false}\n')
+    path.write_text('{"name":"scrape","value":12,"unit":"ms","better":"less","at_most":15,"beside":"a loop",'
+                    '"beside_value":8,"ratio":1.5,"ratio_at_most":1.25,"ok":false}\n')
     found, why = programs.read_figures(path)
     assert why is None
     assert json.dumps(found[0], sort_keys=True) == json.dumps(
