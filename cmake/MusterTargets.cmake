@@ -41,14 +41,15 @@ function(muster_fuzz name)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
 endfunction()
 
-# muster_bench(NAME SOURCES a_bench.cc ... [DEPS x ...]): a Google Benchmark binary, where that library is installed.
+# muster_bench(NAME SOURCES a_bench.cc ... [DEPS x ...]): a program that ./dev bench runs, where Google Benchmark is
+# installed. It tells its figures through common/testing/figures.h.
 function(muster_bench name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
   if(NOT benchmark_FOUND OR MUSTER_SANITIZE)
     return()
   endif()
   add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE muster_flags ${arg_DEPS} benchmark::benchmark)
+  target_link_libraries(${name} PRIVATE muster_flags ${arg_DEPS} muster_benchmark_main)
   muster_precompile(${name} muster_precompiled)
 endfunction()
 

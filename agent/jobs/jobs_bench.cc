@@ -17,6 +17,7 @@
 #include "agent/jobs/unix_socket.h"
 #include "common/clock.h"
 #include "common/sqlite/database.h"
+#include "common/testing/figures.h"
 #include "common/testing/must.h"
 #include "common/testing/temp_dir.h"
 
@@ -118,10 +119,14 @@ double MeasurePlain(int pushes, std::int64_t commits) {
 int Main(int pushes) {
   const Measured socket = MeasureSocket(pushes);
   const double plain = MeasurePlain(pushes, socket.commits);
-  fmt::print("pushes through the socket     {:10.0f} a second, {:.0f} in a commit; must be {:.0f}\n", socket.per_second,
-             static_cast<double>(pushes) / static_cast<double>(socket.commits), kMustPushesPerSecond);
-  fmt::print("plain SQLite, the same rows   {:10.0f} a second; ratio {:.2f}\n", plain, socket.per_second / plain);
-  return socket.per_second >= kMustPushesPerSecond ? 0 : 1;
+  fmt::print("{:.0f} pushes in a commit\n", static_cast<double>(pushes) / static_cast<double>(socket.commits));
+  Figures figures;
+  figures.Tell({.name = "pushes through the socket",
+                .value = socket.per_second,
+                .unit = "/s",
+                .beside = Beside{.what = "plain SQLite, the same rows", .value = plain},
+                .must = AtLeast(kMustPushesPerSecond)});
+  return figures.ExitCode();
 }
 
 }  // namespace

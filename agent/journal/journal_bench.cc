@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "agent/journal/journal.h"
+#include "common/testing/benchmark_main.h"
 #include "common/testing/fake_clock.h"
 #include "common/testing/temp_dir.h"
 #include "common/time_format.h"
@@ -91,7 +92,7 @@ JournalStore::Options OptionsFor(const TempDir& dir) {
 }
 
 // From Append to the commit; with what replay adds: reading every record once and its ack.
-void BM_Journal(benchmark::State& state) {
+void RecordsToJournal(benchmark::State& state) {
   const bool replays = state.range(0) == 1;
   const TempDir dir;
   FakeClock clock;
@@ -117,10 +118,10 @@ void BM_Journal(benchmark::State& state) {
   }
   Report(state, CpuSeconds() - before, records);
 }
-BENCHMARK(BM_Journal)->ArgName("replay")->Arg(0)->Arg(1)->UseRealTime();
+BENCHMARK(RecordsToJournal)->ArgName("replay")->Arg(0)->Arg(1)->UseRealTime();
 
 // The same records as lines of 20 containers, each with its position.
-void BM_JournalWithPositions(benchmark::State& state) {
+void JournalWithPositions(benchmark::State& state) {
   constexpr std::int64_t kContainers = 20;
   const TempDir dir;
   FakeClock clock;
@@ -147,7 +148,7 @@ void BM_JournalWithPositions(benchmark::State& state) {
   }
   Report(state, CpuSeconds() - before, records);
 }
-BENCHMARK(BM_JournalWithPositions)->UseRealTime();
+BENCHMARK(JournalWithPositions)->UseRealTime();
 
 void Check(int code, sqlite3* database) {
   if (code == SQLITE_OK || code == SQLITE_DONE) return;
@@ -156,7 +157,7 @@ void Check(int code, sqlite3* database) {
 }
 
 // The same bytes into a table, 25 rows a transaction, WAL and synchronous=FULL, nothing else.
-void BM_PlainSqlite(benchmark::State& state) {
+void PlainSqlite(benchmark::State& state) {
   const TempDir dir;
   FakeClock clock;
   sqlite3* database = nullptr;
@@ -185,9 +186,15 @@ void BM_PlainSqlite(benchmark::State& state) {
   sqlite3_finalize(insert);
   sqlite3_close(database);
 }
-BENCHMARK(BM_PlainSqlite)->UseRealTime();
+BENCHMARK(PlainSqlite)->UseRealTime();
 
 }  // namespace
 }  // namespace muster::agent
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  const auto beside_plain = [](const char* benchmark) {
+    return muster::BenchmarkFigure{
+        .benchmark = benchmark, .counter = "cpu_us_per_record", .unit = "us of CPU a record", .beside = "PlainSqlite"};
+  };
+  return muster::RunBenchmarks(argc, argv, {beside_plain("RecordsToJournal"), beside_plain("JournalWithPositions")});
+}

@@ -8,6 +8,7 @@
 
 #include "agent/kubernetes/cluster_book.h"
 #include "agent/kubernetes/testing/make_objects.h"
+#include "common/testing/benchmark_main.h"
 
 namespace muster::agent {
 namespace {
@@ -116,4 +117,10 @@ BENCHMARK(Logs)->Unit(benchmark::kMicrosecond);
 }  // namespace
 }  // namespace muster::agent
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  return muster::RunBenchmarks(argc, argv,
+                               {{.benchmark = "Memory", .counter = "bytes_per_pod_judged", .unit = "bytes a pod"},
+                                {.benchmark = "ChangeOnly"},
+                                {.benchmark = "ChangeAndLook"},
+                                {.benchmark = "Logs"}});
+}

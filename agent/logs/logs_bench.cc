@@ -5,7 +5,6 @@
 #include <re2/re2.h>
 
 #include <cstring>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -14,53 +13,11 @@
 #include "agent/logs/level_parser.h"
 #include "agent/logs/line_maker.h"
 #include "agent/logs/rate_gate.h"
+#include "agent/logs/testing/made_up_output.h"
+#include "common/testing/benchmark_main.h"
 
 namespace muster::agent {
 namespace {
-
-enum Kind { kJson, kLogfmt, kAccess, kTrace, kMixed, kWithSecrets };
-constexpr const char* kKindNames[] = {"json", "logfmt", "access", "trace", "mixed", "secrets"};
-
-std::string MakeLine(Kind kind, std::mt19937* random) {
-  const auto number = [&] { return (*random)() % 100'000; };
-  switch (kind) {
-    case kJson:
-      return fmt::format(
-          R"({{"level":"info","ts":"2026-11-21T05:24:21.{:06}Z","caller":"cart/add.go:{}","msg":"item added","user_id":{},"request_id":"{:08x}-1b2d-4c5e-8f90-{:012x}"}})",
-          number(), number() % 500, number(), number(), number());
-    case kLogfmt:
-      return fmt::format(R"(ts=2026-11-21T05:24:21.{:06}Z level=warn msg="slow query" took={}ms table=orders rows={})",
-                         number(), number(), number());
-    case kAccess:
-      return fmt::format(
-          R"re(10.0.{}.{} - - [21/Nov/2026:05:24:21 +0000] "GET /shop/items/{} HTTP/1.1" 200 {} "https://shop.example.com/" "Mozilla/5.0 (X11; Linux x86_64)")re",
-          number() % 256, number() % 256, number(), number());
-    case kTrace:
-      return fmt::format("\tat com.example.shop.cart.CartService.add(CartService.java:{})", number() % 1000);
-    case kWithSecrets:
-      return fmt::format("2026-11-21T05:24:21Z INFO login user={} password=hunter{} from 10.0.0.1", number(), number());
-    case kMixed:
-      return MakeLine(static_cast<Kind>(number() % 4), random);
-  }
-  return {};
-}
-
-std::vector<std::string> MakeLines(Kind kind) {
-  std::mt19937 random(20261121);
-  std::vector<std::string> lines(8192);
-  for (std::string& line : lines) line = MakeLine(kind, &random);
-  return lines;
-}
-
-std::string MakeFrames(const std::vector<std::string>& lines) {
-  std::string bytes;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const std::string message = fmt::format("2026-11-21T05:24:21.{:09}Z {}\n", i, lines[i]);
-    bytes += {1, 0, 0, 0, 0, 0, static_cast<char>(message.size() >> 8), static_cast<char>(message.size())};
-    bytes += message;
-  }
-  return bytes;
-}
 
 std::int64_t TextBytes(const std::vector<std::string>& lines) {
   std::int64_t bytes = 0;
@@ -70,14 +27,15 @@ std::int64_t TextBytes(const std::vector<std::string>& lines) {
 
 // Per iteration all lines.
 void Report(benchmark::State& state, const std::vector<std::string>& lines) {
-  state.SetBytesProcessed(state.iterations() * TextBytes(lines));
+  const auto bytes = static_cast<double>(state.iterations()) * static_cast<double>(TextBytes(lines));
+  state.counters["MB/s"] = benchmark::Counter(bytes / 1e6, benchmark::Counter::kIsRate);
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lines.size()));
   state.SetLabel(kKindNames[state.range(0)]);
 }
 
 // From reads of 64 KiB to lines: frames, rate, cleaning, masking, splitting, level.
-void BM_Whole(benchmark::State& state) {
-  const std::vector<std::string> lines = MakeLines(static_cast<Kind>(state.range(0)));
+void Whole(benchmark::State& state) {
+  const std::vector<std::string> lines = MakeLines(static_cast<MadeUpKind>(state.range(0)));
   const std::string bytes = MakeFrames(lines);
   const Masker masker = *Masker::Create({});
   LineMaker maker(&masker);
@@ -99,11 +57,11 @@ void BM_Whole(benchmark::State& state) {
   }
   Report(state, lines);
 }
-BENCHMARK(BM_Whole)->DenseRange(kJson, kWithSecrets);
+BENCHMARK(Whole)->DenseRange(kJson, kWithSecrets);
 
 // The same to records with their positions, as 100 lines a second come: a read for each line, a record every 200 ms.
-void BM_Records(benchmark::State& state) {
-  const std::vector<std::string> lines = MakeLines(static_cast<Kind>(state.range(0)));
+void Records(benchmark::State& state) {
+  const std::vector<std::string> lines = MakeLines(static_cast<MadeUpKind>(state.range(0)));
   std::vector<std::string> reads(lines.size());
   for (std::size_t i = 0; i < lines.size(); ++i) reads[i] = MakeFrames({lines[i]});
   const Masker masker = *Masker::Create({});
@@ -133,10 +91,10 @@ void BM_Records(benchmark::State& state) {
   }
   Report(state, lines);
 }
-BENCHMARK(BM_Records)->Arg(kMixed);
+BENCHMARK(Records)->Arg(kMixed);
 
-void BM_Frames(benchmark::State& state) {
-  const std::vector<std::string> lines = MakeLines(static_cast<Kind>(state.range(0)));
+void Frames(benchmark::State& state) {
+  const std::vector<std::string> lines = MakeLines(static_cast<MadeUpKind>(state.range(0)));
   const std::string bytes = MakeFrames(lines);
   for (auto _ : state) {
     DockerFrames frames(DockerFrames::Format::kMultiplexed);
@@ -147,10 +105,10 @@ void BM_Frames(benchmark::State& state) {
   }
   Report(state, lines);
 }
-BENCHMARK(BM_Frames)->Arg(kMixed);
+BENCHMARK(Frames)->Arg(kMixed);
 
-void BM_Mask(benchmark::State& state) {
-  const std::vector<std::string> lines = MakeLines(static_cast<Kind>(state.range(0)));
+void Mask(benchmark::State& state) {
+  const std::vector<std::string> lines = MakeLines(static_cast<MadeUpKind>(state.range(0)));
   const Masker masker = *Masker::Create({});
   PrivateKeyState key;
   std::string buffer;
@@ -159,29 +117,29 @@ void BM_Mask(benchmark::State& state) {
   }
   Report(state, lines);
 }
-BENCHMARK(BM_Mask)->DenseRange(kJson, kWithSecrets);
+BENCHMARK(Mask)->DenseRange(kJson, kWithSecrets);
 
-void BM_Level(benchmark::State& state) {
-  const std::vector<std::string> lines = MakeLines(static_cast<Kind>(state.range(0)));
+void Level(benchmark::State& state) {
+  const std::vector<std::string> lines = MakeLines(static_cast<MadeUpKind>(state.range(0)));
   for (auto _ : state) {
     for (const std::string& line : lines) benchmark::DoNotOptimize(ParseLevel(line, LogLevel::kNone));
   }
   Report(state, lines);
 }
-BENCHMARK(BM_Level)->DenseRange(kJson, kMixed);
+BENCHMARK(Level)->DenseRange(kJson, kMixed);
 
-void BM_Re2Alone(benchmark::State& state) {
-  const std::vector<std::string> lines = MakeLines(static_cast<Kind>(state.range(0)));
+void Re2Alone(benchmark::State& state) {
+  const std::vector<std::string> lines = MakeLines(static_cast<MadeUpKind>(state.range(0)));
   const RE2 expression("(?i)does not occur|nowhere");
   for (auto _ : state) {
     for (const std::string& line : lines) benchmark::DoNotOptimize(RE2::PartialMatch(line, expression));
   }
   Report(state, lines);
 }
-BENCHMARK(BM_Re2Alone)->Arg(kMixed);
+BENCHMARK(Re2Alone)->DenseRange(kJson, kWithSecrets);
 
-void BM_Memcpy(benchmark::State& state) {
-  const std::vector<std::string> lines = MakeLines(static_cast<Kind>(state.range(0)));
+void Memcpy(benchmark::State& state) {
+  const std::vector<std::string> lines = MakeLines(static_cast<MadeUpKind>(state.range(0)));
   std::string copy(1024 * 1024, '\0');
   for (auto _ : state) {
     for (const std::string& line : lines) {
@@ -191,9 +149,18 @@ void BM_Memcpy(benchmark::State& state) {
   }
   Report(state, lines);
 }
-BENCHMARK(BM_Memcpy)->Arg(kMixed);
+BENCHMARK(Memcpy)->Arg(kMixed);
 
 }  // namespace
 }  // namespace muster::agent
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  const auto rate = [](const char* benchmark, const char* beside) {
+    return muster::BenchmarkFigure{
+        .benchmark = benchmark, .counter = "MB/s", .unit = "MB/CPU s", .beside = beside, .more_is_better = true};
+  };
+  constexpr const char* kRe2 = "Re2Alone/";
+  return muster::RunBenchmarks(argc, argv,
+                               {rate("Whole", kRe2), rate("Records", kRe2), rate("Mask", kRe2), rate("Level", kRe2),
+                                rate("Frames", "Memcpy/mixed")});
+}

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/status.h"
+#include "common/testing/benchmark_main.h"
 #include "common/testing/must.h"
 #include "hub/logs/chunk_reader.h"
 #include "hub/logs/chunk_writer.h"
@@ -212,4 +213,12 @@ void LineByLine(benchmark::State& state, const char* expression) {
 }  // namespace
 }  // namespace muster::hub
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  const auto rate = [](const char* benchmark, const char* beside = "") {
+    return muster::BenchmarkFigure{
+        .benchmark = benchmark, .counter = "MB/s", .unit = "MB/CPU s", .beside = beside, .more_is_better = true};
+  };
+  return muster::RunBenchmarks(argc, argv,
+                               {rate("WriteRecords"), rate("JoinRecords"), rate("ReadHeads"), rate("ReadTexts"),
+                                rate("FilterAlone", "LineByLine/"), rate("Search", "FilterAlone/")});
+}

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "common/status.h"
+#include "common/testing/figures.h"
 #include "common/testing/must.h"
 #include "common/testing/temp_dir.h"
 #include "common/time_format.h"
@@ -291,14 +292,23 @@ int Main(std::size_t mib) {
     getrusage(RUSAGE_SELF, &usage);
     grown_mib = static_cast<double>(usage.ru_maxrss) / 1024;
   }
+  const Result plain = InsertPlainly(dir.path(), text_bytes);
   Print("session, writer, merger", result);
-  Print("zstd and plain inserts", InsertPlainly(dir.path(), text_bytes));
-  std::printf("resident at most %.0f MiB\n", grown_mib);
-  const bool holds = Rate(result) >= kMustMbPerCpuSecond && Percent(result) <= kMustPercent && grown_mib < kMustMib;
-  if (!holds) {
-    std::printf("missed: %.0f MB/CPU s, %.0f %%, %.0f MiB are promised\n", kMustMbPerCpuSecond, kMustPercent, kMustMib);
-  }
-  return holds ? 0 : 1;
+  Print("zstd and plain inserts", plain);
+  constexpr const char* kPlain = "zstd and plain SQLite inserts";
+  Figures figures;
+  figures.Tell({.name = "text kept",
+                .value = Rate(result),
+                .unit = "MB/CPU s",
+                .beside = Beside{.what = kPlain, .value = Rate(plain)},
+                .must = AtLeast(kMustMbPerCpuSecond)});
+  figures.Tell({.name = "stored of the text",
+                .value = Percent(result),
+                .unit = "%",
+                .beside = Beside{.what = kPlain, .value = Percent(plain)},
+                .must = AtMost(kMustPercent)});
+  figures.Tell({.name = "resident", .value = grown_mib, .unit = "MiB", .must = AtMost(kMustMib)});
+  return figures.ExitCode();
 }
 
 }  // namespace

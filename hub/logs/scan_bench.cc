@@ -21,6 +21,7 @@
 #include "absl/functional/function_ref.h"
 #include "common/clock.h"
 #include "common/status.h"
+#include "common/testing/figures.h"
 #include "common/testing/must.h"
 #include "common/testing/temp_dir.h"
 #include "hub/logs/chunk_writer.h"
@@ -45,7 +46,7 @@ constexpr std::size_t kRareDistance = 100'000;
 // Among the oldest: newest first, nearly everything is read before it.
 constexpr std::size_t kNeedleLine = 1234;
 
-constexpr double kFirstPageSeconds = 0.3;
+constexpr double kFirstPageMs = 300;
 constexpr double kScanRatio = 0.6;
 constexpr double kNeedleSeconds = 1.5;
 
@@ -194,20 +195,6 @@ Seconds LeastSeconds(absl::FunctionRef<void()> run) {
   return least;
 }
 
-class Report {
- public:
-  // `is_met`: the figure against its limit.
-  void Say(std::string_view what, std::string_view figure, std::string_view limit, bool is_met) {
-    fmt::print("{:<58} {:>22}   {:<12} {}\n", what, figure, limit, is_met ? "" : "MISSED");
-    std::fflush(stdout);
-    is_all_met_ = is_all_met_ && is_met;
-  }
-  bool is_all_met() const { return is_all_met_; }
-
- private:
-  bool is_all_met_ = true;
-};
-
 struct RawChunk {
   std::string text;
   std::size_t bytes = 0;
@@ -227,7 +214,7 @@ std::vector<RawChunk> RawChunks(LogStore* store) {
   return chunks;
 }
 
-void MeasureDay(Report* report) {
+void MeasureDay(Figures* figures) {
   const TempDir dir;
   const auto store = Must(LogStore::Open(dir.path() + "/logs.db"));
   Filling filling(store.get(), kDayLines);
@@ -253,9 +240,11 @@ void MeasureDay(Report* report) {
         found = Must(scanner.ReadPage(Selection(&filter), {.order = order, .limits = kNoLimits})).entries.size();
       });
       const char* way = order == LogOrder::kNewestFirst ? "newest first" : "oldest first";
-      report->Say(fmt::format("first page, {}, {}: {} lines", c.name, way, found),
-                  fmt::format("{:.0f} ms (CPU {:.0f})", seconds.wall * 1e3, seconds.cpu * 1e3), "< 300 ms",
-                  seconds.cpu < kFirstPageSeconds);
+      fmt::print("     {} lines in {:.0f} ms\n", found, seconds.wall * 1e3);
+      figures->Tell({.name = fmt::format("first page, {}, {}: CPU", c.name, way),
+                     .value = seconds.cpu * 1e3,
+                     .unit = "ms",
+                     .must = AtMost(kFirstPageMs)});
     }
   }
 
@@ -283,13 +272,16 @@ void MeasureDay(Report* report) {
       };
       Measure(read_page, &scan);
     }
-    report->Say(fmt::format("whole scan, {}: {} lines, {:.0f} MB/s", expression, hits / kRounds, megabytes / scan.cpu),
-                fmt::format("{:.2f} of {:.0f} MB/s alone", alone.cpu / scan.cpu, megabytes / alone.cpu), ">= 0.6",
-                alone.cpu / scan.cpu >= kScanRatio);
+    fmt::print("     {} lines found\n", hits / kRounds);
+    figures->Tell({.name = fmt::format("whole scan, {}", expression),
+                   .value = megabytes / scan.cpu,
+                   .unit = "MB/CPU s",
+                   .beside = Beside{.what = "zstd and RE2 alone", .value = megabytes / alone.cpu},
+                   .ratio_must = AtLeast(kScanRatio)});
   }
 }
 
-void MeasureNeedle(std::size_t mebibytes, Report* report) {
+void MeasureNeedle(std::size_t mebibytes, Figures* figures) {
   const TempDir dir;
   const auto store = Must(LogStore::Open(dir.path() + "/logs.db"));
   const std::size_t bytes = mebibytes * 1024 * 1024;
@@ -304,9 +296,12 @@ void MeasureNeedle(std::size_t mebibytes, Report* report) {
     found = Must(scanner.ReadPage(Selection(&filter), {.order = LogOrder::kNewestFirst, .limits = kNoLimits}))
                 .entries.size();
   });
-  report->Say(fmt::format("a needle in {} MiB: {} line", mebibytes, found),
-              fmt::format("{:.2f} s (CPU {:.2f})", seconds.wall, seconds.cpu), "< 1.5 s",
-              seconds.cpu < kNeedleSeconds && found == 1);
+  fmt::print("     {} line in {:.2f} s\n", found, seconds.wall);
+  figures->Tell({.name = fmt::format("a needle in {} MiB: CPU", mebibytes),
+                 .value = seconds.cpu,
+                 .unit = "s",
+                 .must = AtMost(kNeedleSeconds)});
+  figures->Tell({.name = "needles found", .value = static_cast<double>(found), .must = AtLeast(1)});
 }
 
 }  // namespace
@@ -324,8 +319,8 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  muster::hub::Report report;
-  muster::hub::MeasureDay(&report);
-  muster::hub::MeasureNeedle(mebibytes, &report);
-  return report.is_all_met() ? 0 : 1;
+  muster::Figures figures;
+  muster::hub::MeasureDay(&figures);
+  muster::hub::MeasureNeedle(mebibytes, &figures);
+  return figures.ExitCode();
 }

@@ -17,7 +17,8 @@
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/status.h"
+#include "common/testing/figures.h"
+#include "common/testing/must.h"
 #include "common/testing/temp_dir.h"
 #include "common/time_format.h"
 #include "hub/first_start.h"
@@ -41,12 +42,6 @@ constexpr int kSampleEvery = 6;         // heartbeats: 30 s
 constexpr int kChangesAMinuteIn = 100;  // one deployment in a hundred
 constexpr int kScrapeEvery = 3;         // rounds of heartbeats: 15 s
 constexpr auto kPause = std::chrono::milliseconds(2);
-
-void Check(const absl::Status& status) {
-  if (status.ok()) return;
-  fmt::print(stderr, "{}\n", std::string(status.message()));
-  std::abort();
-}
 
 double CpuSeconds() {
   rusage use{};
@@ -165,11 +160,15 @@ class Bench {
     const double each = (ResidentBytes() - memory_at_begin_) / count_;
     fmt::print("{} sessions, {:.0f} heartbeats/s, {} batches of records, {} scrapes in {:.0f} s\n", count_,
                static_cast<double>(beats) / seconds, batches_, rounds / kScrapeEvery, seconds);
-    fmt::print("{:.3f} cores: {:.1f} us a heartbeat, all else that comes with it included\n", used / seconds,
-               1e6 * used / static_cast<double>(beats));
-    fmt::print("{:.0f} bytes a session with its target, deployment and host\n", each);
-    fmt::print("{} {} frames refused or sessions ended\n", wrong_ == 0 ? "ok  " : "MISS", wrong_.load());
-    return wrong_ == 0 ? 0 : 1;
+    Figures figures;
+    figures.Tell({.name = "CPU", .value = used / seconds, .unit = "cores"});
+    figures.Tell({.name = "CPU of a heartbeat with all that comes with it",
+                  .value = 1e6 * used / static_cast<double>(beats),
+                  .unit = "us"});
+    figures.Tell({.name = "memory of a session with its target, deployment and host", .value = each, .unit = "bytes"});
+    figures.Tell(
+        {.name = "frames refused or sessions ended", .value = static_cast<double>(wrong_.load()), .must = AtMost(0)});
+    return figures.ExitCode();
   }
 
  private:

@@ -18,7 +18,7 @@ packages_test=(
 )
 packages_lint=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev shellcheck systemd jq jsonnet)
 packages_clang=(clang-14 libclang-rt-14-dev)
-packages_bench=(libbenchmark-dev prometheus-node-exporter)
+packages_bench=(libbenchmark-dev prometheus-node-exporter valgrind)
 
 # missing_packages NAME...: prints those that are not installed.
 missing_packages() {

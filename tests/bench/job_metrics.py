@@ -11,6 +11,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
+from figures import exit_code, figure  # noqa: E402
 from harness.agent import Agent  # noqa: E402
 from harness.base import alive, short_dir, until  # noqa: E402
 from harness.hub import Hub  # noqa: E402
@@ -30,13 +31,13 @@ def measure(folder, scrapes, increments, seed):
     kills = run_load(folder, hub, agent, path, WORKERS, increments, pause=0.1, seed=seed, timeout=1800)
     until(f"{scrapes} scrapes", lambda: scraper.scrapes >= scrapes, 1800, every=1)
     scraper.stop()
-    print(f"{WORKERS * increments} increments, kills {kills}, scrapes {scraper.scrapes}, with numbers {scraper.with_load}, "
-          f"wrong {len(scraper.wrong)}")
+    print(f"{WORKERS * increments} increments, kills {kills}, scrapes {scraper.scrapes}")
+    figure("scrapes that were torn, went back or did not add up", len(scraper.wrong), at_most=0)
+    figure("scrapes that saw the jobs", scraper.with_load, more_is_better=True)
     for row in scraper.wrong[:10]:
         print(row)
     agent.stop()
     hub.stop()
-    return not scraper.wrong
 
 
 def main():
@@ -47,7 +48,8 @@ def main():
     chosen = options.parse_args()
     folder = short_dir("jobs")
     try:
-        return 0 if measure(folder, chosen.scrapes, chosen.increments, chosen.seed) else 1
+        measure(folder, chosen.scrapes, chosen.increments, chosen.seed)
+        return exit_code()
     finally:
         for process in list(alive):
             process.kill()
