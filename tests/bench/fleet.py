@@ -191,7 +191,31 @@ def fairness(folder, options):
     figure("fairness: sessions of others lost", loud["sessions_lost"], at_most=0)
 
 
-RUNS = {"steady": steady, "beats": beats, "storm": storm, "plaintext": plaintext, "fairness": fairness}
+def slow_disk(folder, options):
+    """Each sync takes half a second: acknowledgements wait for it, heartbeats do not."""
+    delay = folder / "sync-delay"
+    hub = Hub(folder / "slow", env={"LD_PRELOAD": str(BIN / "muster-slow-sync.so"), "MUSTER_SYNC_DELAY_FILE": str(delay)})
+    words = window(options, "--log-lines", options.agents / 10)
+    calm = at_hub(folder, hub, "before", options, words).result(600 + options.seconds)
+    load = at_hub(folder, hub, "slow", options, words)
+    load.says("the window begins", 180)
+    delay.write_text("500")
+    time.sleep(options.seconds)
+    delay.unlink()
+    result = load.result(600)
+    hub.stop()
+    describe("before", calm)
+    describe("slow", result)
+    without = "with the disk as it is"
+    figure("slow disk (a sync takes 500 ms): commits, p50", result["commit_ms"]["p50"], "ms",
+           (without, calm["commit_ms"]["p50"]), at_least=500)
+    figure("slow disk: round trip of heartbeats, p99", result["round_trip_ms"]["p99"], "ms",
+           (without, calm["round_trip_ms"]["p99"]), at_most=MAX_ROUND_TRIP_MS)
+    nothing_lost(result, "slow disk")
+
+
+RUNS = {"steady": steady, "beats": beats, "storm": storm, "plaintext": plaintext, "fairness": fairness,
+        "slow_disk": slow_disk}
 
 
 def main():
