@@ -24,6 +24,7 @@ MAX_RESIDENT_MIB = 0.95 * 1024
 MAX_ROUND_TRIP_MS = 50
 MAX_RECONNECT_S = 60
 MAX_STORM_MEMORY = 1.5
+BEATS_ONLY = ["--status-changes", 0, "--host-metrics", 1e9]
 ECHO = "muster-echo"
 
 def resident_mib(pid):
@@ -57,14 +58,16 @@ def at_hub(folder, hub, name, options, words):
                                "--targets", options.agents, "--seed", options.seed, *words])
 
 
-def at_echo(folder, hub, name, options, words):
+def at_echo(folder, hub, name, options, *words):
     """The same frames to muster-echo, with the hub's certificate."""
     port = free_port()
     echo = Process("echo", [BIN / "muster-echo", "--grpc-addr", f"127.0.0.1:{port}", "--tls-cert",
                             hub.data / "tls/server.pem", "--tls-key", hub.data / "tls/server.key"], folder / "echo.log")
     until("muster-echo is ready", lambda: "ready" in echo.log(), 10)
+    # It does the same every second: two minutes of it are as good as ten.
+    options = argparse.Namespace(**vars(options) | {"seconds": min(options.seconds, 120)})
     load = Load(folder, name, ["--invented", "--ca-file", hub.ca, "--grpc-address", f"127.0.0.1:{port}", "--hub-pid",
-                               echo.pid, "--targets", options.agents, "--seed", options.seed, *words])
+                               echo.pid, "--targets", options.agents, "--seed", options.seed, *window(options, *words)])
     result = load.result(300 + options.seconds)
     echo.stop()
     return result
@@ -101,7 +104,7 @@ def steady(folder, options):
     words = window(options, "--log-lines", options.agents / 10)
     hub = Hub(folder / "steady")
     result = at_hub(folder, hub, "steady", options, words).result(600 + options.seconds)
-    echo = at_echo(folder, hub, "steady-echo", options, words)
+    echo = at_echo(folder, hub, "steady-echo", options, "--log-lines", options.agents / 10)
     hub.stop()
     describe("hub", result)
     describe("echo", echo)
@@ -115,10 +118,10 @@ def steady(folder, options):
 
 def beats(folder, options):
     """Nothing but heartbeats."""
-    words = window(options, "--status-changes", 0, "--host-metrics", 1e9)
+    words = window(options, *BEATS_ONLY)
     hub = Hub(folder / "beats")
     result = at_hub(folder, hub, "beats", options, words).result(600 + options.seconds)
-    echo = at_echo(folder, hub, "beats-echo", options, words)
+    echo = at_echo(folder, hub, "beats-echo", options, *BEATS_ONLY)
     hub.stop()
     describe("hub", result)
     describe("echo", echo)
