@@ -6,10 +6,11 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
+
+#include "absl/strings/numbers.h"
 
 namespace muster::hub {
 namespace {
@@ -41,8 +42,8 @@ absl::Status KeepConnectionsAlive(std::uint16_t port) {
   int found = 0;
   std::error_code failed;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", failed)) {
-    const int socket = std::atoi(entry.path().filename().c_str());
-    if (!ListensAt(socket, port)) continue;
+    int socket = -1;
+    if (!absl::SimpleAtoi(entry.path().filename().native(), &socket) || !ListensAt(socket, port)) continue;
     ++found;
     if (!Set(socket, SOL_SOCKET, SO_KEEPALIVE, 1) || !Set(socket, IPPROTO_TCP, TCP_KEEPIDLE, kIdleSeconds) ||
         !Set(socket, IPPROTO_TCP, TCP_KEEPINTVL, kProbeSeconds) || !Set(socket, IPPROTO_TCP, TCP_KEEPCNT, kProbes) ||

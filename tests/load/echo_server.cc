@@ -1,6 +1,6 @@
-// muster-echo: the least that can answer the agents' frames over gRPC: every Hello is welcomed, every heartbeat and every
-// batch acknowledged at once, nothing is looked at or kept. One thread, and the tuning that a server can be told; its
-// keepalive is the default. What a hub is measured against.
+// muster-echo: the least that can answer the agents' frames over gRPC: every Hello is welcomed, every heartbeat and
+// every batch acknowledged at once, nothing is looked at or kept. One thread, and the tuning that a server can be told;
+// its keepalive is the default. What a hub is measured against.
 #include <fmt/format.h>
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>

@@ -10,13 +10,13 @@
 namespace {
 
 void Wait() {
-  const char* const path = std::getenv("MUSTER_SYNC_DELAY_FILE");  // NOLINT(concurrency-mt-unsafe)
+  const char* const path = std::getenv("MUSTER_SYNC_DELAY_FILE");
   std::FILE* const file = path == nullptr ? nullptr : std::fopen(path, "re");
   if (file == nullptr) return;
   char text[16] = {};
   const char* const line = std::fgets(text, sizeof(text), file);
   std::fclose(file);
-  if (line != nullptr) std::this_thread::sleep_for(std::chrono::milliseconds(std::atoi(line)));
+  if (line != nullptr) std::this_thread::sleep_for(std::chrono::milliseconds(std::strtol(line, nullptr, 10)));
 }
 
 int Call(const char* name, int fd) {
