@@ -38,14 +38,6 @@ class GrpcServerTest : public testing::Test {
     fleet_ = std::make_unique<Fleet>("vendor", std::move(memory.targets), history_.get(), clock_->Read());
     admin_ = std::make_unique<TargetAdmin>(store_.get(), fleet_.get(), clock_);
     tokens_ = std::make_unique<TokenStore>(store_.get(), clock_, std::move(memory.tokens));
-    const auto ignore = [](std::string_view) {};
-    counters_ = {.opened = [] {},
-                 .ended = ignore,
-                 .refused = ignore,
-                 .heartbeat = [] {},
-                 .frame_refused = ignore,
-                 .records_applied = [](std::int64_t) {},
-                 .batch_refused = ignore};
     deps_ = {.fleet = fleet_.get(),
              .writer = &store_->writer(),
              .clock = clock_,

@@ -163,13 +163,6 @@ class HubUnderLoad {
     }
     history_ = std::make_unique<HistoryRecorder>(&store_->writer());
     fleet_ = std::make_unique<Fleet>("vendor", targets, history_.get(), clock_.Read());
-    counters_ = {.opened = [] {},
-                 .ended = [](std::string_view) {},
-                 .refused = [](std::string_view) {},
-                 .heartbeat = [] {},
-                 .frame_refused = [](std::string_view) {},
-                 .records_applied = [](std::int64_t) {},
-                 .batch_refused = [](std::string_view) {}};
     Logs::Options options{.data_dir = folder, .clock = &clock_, .volume = VolumeOf(folder)};
     options.retention = {.keep = absl::Hours(24 * 30), .max_bytes = std::int64_t{10} << 30, .deleted_targets = nullptr};
     logs_ = Must(Logs::Open(std::move(options)));

@@ -35,15 +35,15 @@ class FrameSink {
   virtual void Finish() = 0;
 };
 
-// Counts for /metrics; each is called without a lock held. All set.
+// Counts for /metrics; each is called without a lock held. None may be empty: what is not set counts nothing.
 struct SessionCounters {
-  std::function<void()> opened;
-  std::function<void(std::string_view reason)> ended;
-  std::function<void(std::string_view reason)> refused;
-  std::function<void()> heartbeat;
-  std::function<void(std::string_view reason)> frame_refused;
-  std::function<void(std::int64_t records)> records_applied;
-  std::function<void(std::string_view reason)> batch_refused;
+  std::function<void()> opened = [] {};
+  std::function<void(std::string_view reason)> ended = [](std::string_view) {};
+  std::function<void(std::string_view reason)> refused = [](std::string_view) {};
+  std::function<void()> heartbeat = [] {};
+  std::function<void(std::string_view reason)> frame_refused = [](std::string_view) {};
+  std::function<void(std::int64_t records)> records_applied = [](std::int64_t) {};
+  std::function<void(std::string_view reason)> batch_refused = [](std::string_view) {};
   // Of the applied records: samples of hosts.
   std::function<void(std::int64_t samples)> samples_stored = [](std::int64_t) {};
 };

@@ -127,14 +127,6 @@ class Bench {
     Memory memory = *LoadMemory(*store_, "vendor", dir_.path() + "/admin-token", clock_->Now());
     history_ = std::make_unique<HistoryRecorder>(&store_->writer());
     fleet_ = std::make_unique<Fleet>("vendor", std::move(memory.targets), history_.get(), clock_->Read());
-    const auto ignore = [](std::string_view) {};
-    counters_ = {.opened = [] {},
-                 .ended = ignore,
-                 .refused = ignore,
-                 .heartbeat = [] {},
-                 .frame_refused = ignore,
-                 .records_applied = [](std::int64_t) {},
-                 .batch_refused = ignore};
     deps_ = {.fleet = fleet_.get(),
              .writer = &store_->writer(),
              .clock = clock_,

@@ -110,14 +110,6 @@ class HeartbeatsTaken : public Heartbeats {
       return absl::OkStatus();
     }));
     fleet_ = std::make_unique<Fleet>("vendor", std::move(targets), &history_, clock_.Read());
-    const auto ignore = [](std::string_view) {};
-    counters_ = {.opened = [] {},
-                 .ended = ignore,
-                 .refused = ignore,
-                 .heartbeat = [] {},
-                 .frame_refused = ignore,
-                 .records_applied = [](std::int64_t) {},
-                 .batch_refused = ignore};
     deps_ = {.fleet = fleet_.get(),
              .writer = &store_->writer(),
              .clock = &clock_,
