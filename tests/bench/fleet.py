@@ -197,7 +197,8 @@ def fairness(folder, options):
 def slow_disk(folder, options):
     """Each sync takes half a second: acknowledgements wait for it, heartbeats do not."""
     delay = folder / "sync-delay"
-    hub = Hub(folder / "slow", env={"LD_PRELOAD": str(BIN / "muster-slow-sync.so"), "MUSTER_SYNC_DELAY_FILE": str(delay)})
+    hub = Hub(folder / "slow", env={"LD_PRELOAD": str(BIN / "muster-slow-sync.so"),
+                                    "MUSTER_SYNC_DELAY_FILE": str(delay)})
     words = window(options, "--log-lines", options.agents / 10)
     calm = at_hub(folder, hub, "before", options, words).result(600 + options.seconds)
     load = at_hub(folder, hub, "slow", options, words)
