@@ -141,12 +141,12 @@ TEST_F(CollectorLimitsTest, AStreamThatWasNotReadForFiveSecondsIsOpenedAnew) {
   EXPECT_EQ(Check("web").kept, 3);
 }
 
-TEST_F(CollectorLimitsTest, ALineIsHandedOnWithin200Milliseconds) {
+TEST_F(CollectorLimitsTest, ALineIsHandedOnWithin400Milliseconds) {
   Add("web");
   StartAgent();
   Pass(absl::Seconds(1));
   Write("web", "0");
-  Pass(absl::Milliseconds(100));
+  Pass(absl::Milliseconds(300));
   EXPECT_EQ(journal_.waiting(), 0U);
   Write("web", "1");
   Pass(absl::Milliseconds(101));
