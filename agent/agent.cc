@@ -25,6 +25,7 @@
 #include "agent/journal/recorder.h"
 #include "agent/kubernetes/cluster_metrics.h"
 #include "agent/link/grpc_dialer.h"
+#include "agent/logs/collector_loop.h"
 #include "agent/logs/log_collector.h"
 #include "agent/logs/log_sources.h"
 #include "agent/logs/log_tap.h"
@@ -265,7 +266,8 @@ absl::Status RunAgent(const RunConfig& config) {
                           .max_followed = cluster.has_value() ? kMaxFollowedInCluster : kMaxFollowed,
                           .boot_id = boot_id,
                           .uniform = SystemUniform()},
-                         clock, std::make_unique<BeastStreamGroup>(runtime_server), &masker, &journal, &own_log);
+                         clock, std::make_unique<BeastStreamGroup>(runtime_server, kRecordTime), &masker, &journal,
+                         &own_log);
   housekeeping.set_collector(&collector);
   const OwnLogWatch own_log_watch(&own_log, &collector);
   const Metrics metrics = MakeMetrics(config, cluster, clock, &journal, &runner);

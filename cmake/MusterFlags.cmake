@@ -40,6 +40,10 @@ else()
   target_link_options(muster_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()
 
+# What a library is compiled with whose size counts and whose speed does not: the agent is on every host.
+add_library(muster_small_flags INTERFACE)
+target_compile_options(muster_small_flags INTERFACE $<$<CONFIG:Release>:-Os>)
+
 # What tests are compiled with: their own code is neither slow nor what is measured, and it takes the compiler longest.
 add_library(muster_test_flags INTERFACE)
 target_link_libraries(muster_test_flags INTERFACE muster_flags)

@@ -1,9 +1,15 @@
-# muster_library(NAME SOURCES a.cc ... [DEPS x ...]): a library of ours, headers found from the source root.
+# muster_library(NAME SOURCES a.cc ... [DEPS x ...] [SMALL]): a library of ours, headers found from the source root.
+# SMALL: compiled for size, for what the agent does a few times a second at most.
 function(muster_library name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(arg "SMALL" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC muster_flags ${arg_DEPS})
-  muster_precompile(${name} muster_precompiled)
+  if(arg_SMALL)
+    target_link_libraries(${name} PRIVATE muster_small_flags)
+    muster_precompile(${name} muster_precompiled_small)
+  else()
+    muster_precompile(${name} muster_precompiled)
+  endif()
 endfunction()
 
 # muster_executable(NAME OUTPUT binary-name SOURCES a.cc ... [DEPS x ...])

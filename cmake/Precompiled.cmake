@@ -1,4 +1,4 @@
-# muster_precompile(TARGET muster_precompiled|muster_precompiled_tests): other people's headers that most sources read are
+# muster_precompile(TARGET muster_precompiled|muster_precompiled_small|muster_precompiled_tests): other people's headers that most sources read are
 # parsed once, not in each of them, with the flags of what they are for.
 # Nothing of ours is in there, so changing ours rebuilds what includes it and no more. Off where a build shall see each
 # source as it stands: what a source forgets to include is found by the clang preset and by clang-tidy.
@@ -11,9 +11,12 @@ if(MUSTER_PRECOMPILE)
     <google/protobuf/duration.pb.h> <google/protobuf/timestamp.pb.h>)
   # Left alone when it is there: a target needs a source.
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/precompiled.cc CONTENT "")
-  add_library(muster_precompiled STATIC ${CMAKE_BINARY_DIR}/generated/precompiled.cc)
-  target_link_libraries(muster_precompiled PRIVATE muster_flags protobuf::libprotobuf)
-  target_precompile_headers(muster_precompiled PRIVATE ${headers})
+  foreach(name muster_precompiled muster_precompiled_small)
+    add_library(${name} STATIC ${CMAKE_BINARY_DIR}/generated/precompiled.cc)
+    target_link_libraries(${name} PRIVATE muster_flags protobuf::libprotobuf)
+    target_precompile_headers(${name} PRIVATE ${headers})
+  endforeach()
+  target_link_libraries(muster_precompiled_small PRIVATE muster_small_flags)
   if(BUILD_TESTING)
     add_library(muster_precompiled_tests STATIC ${CMAKE_BINARY_DIR}/generated/precompiled.cc)
     target_link_libraries(muster_precompiled_tests PRIVATE muster_test_flags protobuf::libprotobuf GTest::gmock)

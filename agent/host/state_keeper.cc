@@ -33,24 +33,27 @@ void StateKeeper::Update(const SessionStatus& status) {
   if (status.changes == state_.session.changes) return;
   urgent_ = urgent_ || IsUrgent(state_.session, status);
   state_.session = status;
-  changed_ = true;
-  wake_.NotifyOne();
+  NoteChange();
 }
 
 void StateKeeper::UpdateJournal(const JournalStatus& journal) {
   MutexLock lock(&mutex_);
   if (journal == state_.journal) return;
   state_.journal = journal;
-  changed_ = true;
-  wake_.NotifyOne();
+  NoteChange();
 }
 
 void StateKeeper::UpdateJobs(const JobsStatus& jobs) {
   MutexLock lock(&mutex_);
   if (jobs == state_.jobs) return;
   state_.jobs = jobs;
+  NoteChange();
+}
+
+void StateKeeper::NoteChange() {
+  // The thread knows already, or waits until it may write again.
+  if (!changed_ || urgent_) wake_.NotifyOne();
   changed_ = true;
-  wake_.NotifyOne();
 }
 
 void StateKeeper::KeepSessionCounter(std::int64_t counter) {

@@ -33,6 +33,7 @@ class StateKeeper {
 
  private:
   void Loop();
+  void NoteChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Write();
 
   const DataDir* const dir_;

@@ -2,7 +2,9 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/http.hpp>
+#include <chrono>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -105,14 +107,19 @@ class BeastHttpClient::Connection {
   template <typename Predicate>
   void RunUntil(Deadline deadline, Predicate complete) {
     loop_.restart();
-    while (!complete() && !IsCancelled()) {
-      if (loop_.run_one_until(deadline) == 0) return;
+    // Not run_one_until: that one looks around every second.
+    alarm_.expires_at(deadline);
+    alarm_.async_wait([](const error_code& /*error*/) {});
+    while (!complete() && !IsCancelled() && std::chrono::steady_clock::now() < deadline) {
+      if (loop_.run_one() == 0) return;
     }
+    alarm_.cancel();
   }
 
   const std::shared_ptr<const ServerAccess> server_;
   const std::atomic<bool>* const cancelled_;
   asio::io_context loop_{1};
+  asio::steady_timer alarm_{loop_};
   const std::shared_ptr<Wire> wire_ = std::make_shared<Wire>(loop_, server_);
   // In front: what was read and not parsed.
   std::string in_;

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/http.hpp>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "agent/http/response_parser.h"
 #include "agent/http/server_access.h"
 #include "agent/http/wire.h"
+#include "common/mutex.h"
 #include "common/status.h"
 
 namespace muster::agent {
@@ -32,12 +34,15 @@ using SteadyClock = std::chrono::steady_clock;
 // What is ready besides the first event is given in the same Wait, up to here: the caller does its own work between
 // calls, and a flood must not keep it away.
 constexpr int kMaxReadyPerWait = 64;
+// Who gives less at a time can wait: the buffer of a unix socket takes 208 KiB meanwhile.
+constexpr std::size_t kLittleBytes = 4096;
 
 }  // namespace
 
 class BeastStreamGroup::Loop {
  public:
-  explicit Loop(HttpServer server) : server_(std::make_shared<const ServerAccess>(std::move(server))) {}
+  Loop(HttpServer server, absl::Duration rest)
+      : server_(std::make_shared<const ServerAccess>(std::move(server))), rest_(rest) {}
   ~Loop();
 
   Id Open(const HttpGet& request);
@@ -78,6 +83,8 @@ class BeastStreamGroup::Loop {
   using StreamPtr = std::shared_ptr<Stream>;
 
   void SetDue(Stream& stream, std::optional<Deadline> due);
+  // After little came, and while no stream is being opened: lets more gather, so that each line is not a wake-up.
+  void RestUntil(Deadline end);
   // What the agenda has for now.
   void DoDue();
   void SetAlarm(Deadline at);
@@ -95,7 +102,10 @@ class BeastStreamGroup::Loop {
   void Forget(Stream& stream);
 
   const std::shared_ptr<const ServerAccess> server_;
+  const absl::Duration rest_;
   std::atomic<bool> wake_is_posted_ = false;
+  Mutex resting_;
+  CondVar wakes_;
 
   asio::io_context loop_{1};
   // Keeps the loop waiting while there is no stream.
@@ -114,6 +124,8 @@ class BeastStreamGroup::Loop {
   // Of the Wait that runs.
   const absl::FunctionRef<void(const Event&)>* visit_ = nullptr;
   bool has_happened_ = false;
+  // Given by it, or by the last one.
+  std::size_t given_bytes_ = 0;
 };
 
 BeastStreamGroup::Loop::~Loop() {
@@ -149,6 +161,9 @@ void BeastStreamGroup::Loop::Resume(Id id) {
 
 void BeastStreamGroup::Loop::Wait(absl::Duration wait, absl::FunctionRef<void(const Event&)> visit) {
   const Deadline end = After(wait);
+  const bool came_little = given_bytes_ > 0 && given_bytes_ < kLittleBytes;
+  if (came_little && wait <= rest_ && agenda_.empty()) RestUntil(end);
+  given_bytes_ = 0;
   visit_ = &visit;
   DoDue();
   while (!has_happened_ && SteadyClock::now() < end) {
@@ -168,6 +183,16 @@ void BeastStreamGroup::Loop::Wake() {
     wake_is_posted_ = false;
     has_happened_ = true;
   });
+  MutexLock lock(&resting_);
+  wakes_.NotifyOne();
+}
+
+void BeastStreamGroup::Loop::RestUntil(Deadline end) {
+  MutexLock lock(&resting_);
+  while (!wake_is_posted_) {
+    const absl::Duration left = absl::FromChrono(end - SteadyClock::now());
+    if (left <= absl::ZeroDuration() || !wakes_.WaitFor(&resting_, left)) return;
+  }
 }
 
 void BeastStreamGroup::Loop::SetDue(Stream& stream, std::optional<Deadline> due) {
@@ -285,6 +310,7 @@ void BeastStreamGroup::Loop::TakeErrorBody(const StreamPtr& stream, std::string_
 
 void BeastStreamGroup::Loop::Give(const Event& event) {
   has_happened_ = true;
+  given_bytes_ += event.bytes.size();
   (*visit_)(event);
 }
 
@@ -306,7 +332,8 @@ void BeastStreamGroup::Loop::Forget(Stream& stream) {
   streams_.erase(stream.id);
 }
 
-BeastStreamGroup::BeastStreamGroup(HttpServer server) : loop_(std::make_unique<Loop>(std::move(server))) {}
+BeastStreamGroup::BeastStreamGroup(HttpServer server, absl::Duration rest)
+    : loop_(std::make_unique<Loop>(std::move(server), rest)) {}
 
 BeastStreamGroup::~BeastStreamGroup() = default;
 

@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "absl/time/time.h"
 #include "agent/http/http_server.h"
 #include "agent/http/stream_group.h"
 
@@ -14,7 +15,9 @@ namespace muster::agent {
 
 class BeastStreamGroup : public StreamGroup {
  public:
-  explicit BeastStreamGroup(HttpServer server);
+  // After a Wait that gave some bytes, but little, one of at most `rest` reads nothing before its end: for a caller that
+  // gathers what comes until then.
+  explicit BeastStreamGroup(HttpServer server, absl::Duration rest = absl::ZeroDuration());
   // No event follows; all connections are closed.
   ~BeastStreamGroup() override;
 

@@ -144,7 +144,9 @@ void PushServer::Loop() {
   std::array<epoll_event, 64> events{};
   while (!answers_->stopping()) {
     if (listener_.get() < 0 && clock_->Monotonic() >= listen_at_) Listen();
-    const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 1000);
+    const absl::Duration wait = listener_.get() < 0 ? kSocketRetryInterval : kLookForIdleInterval;
+    const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                 static_cast<int>(absl::ToInt64Milliseconds(wait)));
     for (int i = 0; i < count; ++i) {
       const std::uint64_t number = events[i].data.u64;
       if (number == kWakeNumber) {

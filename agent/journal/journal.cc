@@ -1,6 +1,7 @@
 #include "agent/journal/journal.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/log.h"
@@ -38,6 +39,7 @@ v1::RecordBatch Nothing(const ReadRequest& request) {
 Journal::Journal(JournalStore::Options options, const Clock* clock) : options_(std::move(options)), clock_(clock) {
   view_.epoch = options_.epoch;
   view_.depth.set_capacity_bytes(options_.capacity_bytes);
+  committed_at_ = clock_->Monotonic();
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -92,7 +94,7 @@ bool Journal::AppendLines(std::vector<Lines>& lines) {
   for (const Lines& some : lines) entries.push_back(MakeEntry(some.record, now));
   MutexLock lock(&mutex_);
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    CommitBy(now.monotonic + kCommitInterval);
+    CommitBy(std::max(now.monotonic, committed_at_ + kCommitInterval));
     queue_.Append(std::move(entries[i]));
     std::optional<LogPosition>& position = lines[i].position;
     if (!position.has_value()) continue;
@@ -156,12 +158,46 @@ void Journal::Read(const ReadRequest& request, std::function<void(v1::RecordBatc
 
 void Journal::Acknowledge(const v1::BatchAck& ack) {
   MutexLock lock(&mutex_);
-  new_positions_.emplace_back([ack](JournalStore* store) { return store->Acknowledge(ack); });
-  wake_.NotifyOne();
+  const bool may_wait = view_.depth.bytes() <= kMaxBytesBeforeAcks;
+  const Instant due = clock_->Monotonic() + (may_wait ? kAckInterval : absl::ZeroDuration());
+  if (acks_.empty() || due < acks_due_) {
+    acks_due_ = due;
+    wake_.NotifyOne();
+  }
+  const auto waiting = std::find_if(acks_.begin(), acks_.end(), [&](const v1::BatchAck& other) {
+    return other.lane() == ack.lane() && other.epoch() == ack.epoch();
+  });
+  if (waiting == acks_.end()) {
+    acks_.push_back(ack);
+    return;
+  }
+  waiting->set_sequence(std::max(waiting->sequence(), ack.sequence()));
+  waiting->mutable_refused()->MergeFrom(ack.refused());
+}
+
+Journal::Position Journal::ToPosition(v1::BatchAck ack) {
+  return [ack = std::move(ack)](JournalStore* store) { return store->Acknowledge(ack); };
+}
+
+std::vector<v1::BatchAck> Journal::TakeAcks() {
+  std::vector<v1::BatchAck> taken;
+  // In order.
+  if (queue_.empty() || !positions_.empty() || !new_positions_.empty()) return taken;
+  const auto first =
+      std::stable_partition(acks_.begin(), acks_.end(), [](const v1::BatchAck& ack) { return !ack.refused().empty(); });
+  taken.assign(std::make_move_iterator(first), std::make_move_iterator(acks_.end()));
+  acks_.erase(first, acks_.end());
+  return taken;
+}
+
+void Journal::ApplyAcks() {
+  for (v1::BatchAck& ack : acks_) new_positions_.push_back(ToPosition(std::move(ack)));
+  acks_.clear();
 }
 
 void Journal::Resume(const std::vector<v1::LanePosition>& applied) {
   MutexLock lock(&mutex_);
+  ApplyAcks();
   new_positions_.emplace_back([applied](JournalStore* store) { return store->Resume(applied); });
   wake_.NotifyOne();
 }
@@ -182,12 +218,14 @@ bool Journal::HasWork() const {
   if (!readings_.empty() || !new_positions_.empty() || flushes_done_ < flushes_asked_) return true;
   const Instant now = clock_->Monotonic();
   if (now < retry_at_) return false;
+  if (!acks_.empty() && now >= acks_due_) return true;
   return (!queue_.empty() && now >= commit_due_) || store_ == nullptr || !positions_.empty();
 }
 
 absl::Duration Journal::TimeToWait() const {
   Instant next = clock_->Monotonic() + kMaxWait;
   if (!queue_.empty()) next = std::min(next, commit_due_);
+  if (!acks_.empty()) next = std::min(next, acks_due_);
   if (store_ == nullptr || !positions_.empty()) next = std::min(next, retry_at_);
   return std::max(std::max(next, retry_at_) - clock_->Monotonic(), absl::ZeroDuration());
 }
@@ -202,24 +240,28 @@ void Journal::Work() {
   std::uint64_t flushes = 0;
   bool is_forced = false;
   bool is_commit_due = false;
+  std::vector<v1::BatchAck> acks;
   {
     MutexLock lock(&mutex_);
     flushes = flushes_asked_;
     is_forced = stopping_ || flushes > flushes_done_;
     is_commit_due = is_forced || clock_->Monotonic() >= commit_due_;
+    if (is_commit_due) acks = TakeAcks();
+    if (is_forced || clock_->Monotonic() >= acks_due_) ApplyAcks();
     for (Position& position : new_positions_) positions_.push_back(std::move(position));
     new_positions_.clear();
   }
   while (positions_.size() > kMaxPositions) positions_.pop_front();
   const bool may_write = is_forced || clock_->Monotonic() >= retry_at_;
-  if (may_write && (store_ != nullptr || OpenStore())) {
-    const bool committed = !is_commit_due || Commit();
+  const bool is_open = may_write && (store_ != nullptr || OpenStore());
+  const bool committed = is_open && (!is_commit_due || Commit(&acks));
+  for (v1::BatchAck& ack : acks) positions_.push_back(ToPosition(std::move(ack)));
+  if (is_open) {
     ApplyPositions();
     const bool all_done = committed && store_ != nullptr && positions_.empty() && Check(store_->CheckpointIfDue());
     if (all_done) NoteRecovery();
   }
   AnswerReadings();
-  UpdateView();
   {
     MutexLock lock(&mutex_);
     flushes_done_ = flushes;
@@ -258,14 +300,16 @@ bool Journal::ReadLogMemory(JournalStore* store) {
 }
 
 void Journal::ApplyPositions() {
+  if (positions_.empty()) return;
   while (store_ != nullptr && !positions_.empty()) {
-    if (!Check(positions_.front()(store_.get()))) return;
+    if (!Check(positions_.front()(store_.get()))) break;
     positions_.pop_front();
     has_news_ = true;
   }
+  UpdateView();
 }
 
-bool Journal::Commit() {
+bool Journal::Commit(std::vector<v1::BatchAck>* acks) {
   while (store_ != nullptr) {
     EntryBatch batch;
     {
@@ -273,17 +317,19 @@ bool Journal::Commit() {
       batch = queue_.Take(kMaxAppendBytes);
     }
     if (batch.empty()) return true;
-    const bool appended = Check(store_->Append(batch.entries, batch.changes));
+    const bool appended = Check(store_->Append(batch.entries, batch.changes, *acks));
     std::optional<RecordsView> view = appended ? ViewOfStore() : std::nullopt;
     MutexLock lock(&mutex_);
     if (!appended) {
       queue_.PutBack(std::move(batch.entries));
       return false;
     }
+    acks->clear();
     failures_ = 0;
     has_news_ = true;
     // In one step, so that no view counts them twice or not at all.
     queue_.Committed();
+    committed_at_ = clock_->Monotonic();
     if (view.has_value()) view_ = *std::move(view);
   }
   return false;

@@ -23,8 +23,13 @@
 
 namespace muster::agent {
 
-// What is not urgent waits so long for company: four commits a second.
+// What is not urgent waits so long for company: four commits a second. The lines of containers have waited with their
+// collector and go at once, but no more often.
 inline constexpr absl::Duration kCommitInterval = absl::Milliseconds(250);
+// An ack goes with the next commit, or with other acks after this time: alone it costs a sync, and what it says the hub
+// would say again. Not while more than this waits to be sent, which may need the room.
+inline constexpr absl::Duration kAckInterval = absl::Seconds(1);
+inline constexpr std::int64_t kMaxBytesBeforeAcks = 64 * 1024;
 // After a failure of the disk.
 inline constexpr absl::Duration kJournalRetryInterval = absl::Seconds(2);
 // No more log lines are taken while more than this waits for the disk: the engine's files are their buffer.
@@ -66,6 +71,8 @@ class Journal : public RecordSink, public RecordSource, public LogJournal {
   // Changes of what the hub has, in order; an ack that could not be written is tried again.
   using Position = absl::AnyInvocable<absl::Status(JournalStore*)>;
 
+  static Position ToPosition(v1::BatchAck ack);
+
   void Loop();
   // One turn of the loop: false when it is to end.
   bool WaitForWork();
@@ -75,12 +82,16 @@ class Journal : public RecordSink, public RecordSource, public LogJournal {
   // Before something is put into the queue that is to be committed by then.
   void CommitBy(Instant due) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Change(LogChanges changes);
+  // Those that may go with the next commit.
+  std::vector<v1::BatchAck> TakeAcks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The rest, or all, as commits of their own.
+  void ApplyAcks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool OpenStore();
   // When the file is opened for the first time. False if it cannot be read.
   bool ReadLogMemory(JournalStore* store);
   void ApplyPositions();
-  // False if something is left.
-  bool Commit();
+  // False if something is left; `acks` go with it, and are empty if they did.
+  bool Commit(std::vector<v1::BatchAck>* acks);
   void AnswerReadings();
   // True if all is well. Otherwise notes why the disk takes nothing, and closes a store whose state is not certain.
   bool Check(const absl::Status& status);
@@ -110,11 +121,15 @@ class Journal : public RecordSink, public RecordSource, public LogJournal {
   EntryQueue queue_ ABSL_GUARDED_BY(mutex_);
   std::vector<Reading> readings_ ABSL_GUARDED_BY(mutex_);
   std::vector<Position> new_positions_ ABSL_GUARDED_BY(mutex_);
+  // Not among the positions yet; one of each lane.
+  std::vector<v1::BatchAck> acks_ ABSL_GUARDED_BY(mutex_);
+  Instant acks_due_ ABSL_GUARDED_BY(mutex_);
   RecordsView view_ ABSL_GUARDED_BY(mutex_);
   // Until it is asked for.
   std::optional<LogMemory> log_memory_ ABSL_GUARDED_BY(mutex_);
   std::string fault_ ABSL_GUARDED_BY(mutex_);
   Instant commit_due_ ABSL_GUARDED_BY(mutex_);
+  Instant committed_at_ ABSL_GUARDED_BY(mutex_);
   bool tried_to_open_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::uint64_t flushes_asked_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -69,18 +69,27 @@ absl::StatusOr<std::unique_ptr<JournalStore>> JournalStore::OpenFile(Options opt
   return std::unique_ptr<JournalStore>(new JournalStore(std::move(options), std::move(database), std::move(state)));
 }
 
-absl::Status JournalStore::Append(const std::vector<Entry>& entries, const LogChanges& changes) {
+absl::Status JournalStore::Append(const std::vector<Entry>& entries, const LogChanges& changes,
+                                  const std::vector<v1::BatchAck>& acks) {
   if (entries.empty() && changes.empty()) return absl::OkStatus();
   const std::int64_t content_pages = (BytesOf(entries) + BytesOf(changes)) / kJournalPageBytes + 1;
-  absl::Status appended = TryAppend(entries, changes, kPagesPerContent * content_pages + kSparePages);
+  absl::Status appended = TryAppend(entries, changes, acks, kPagesPerContent * content_pages + kSparePages);
   if (!absl::IsResourceExhausted(appended)) return appended;
   // The disk is full, or the rows took more pages than they should have.
-  return TryAppend(entries, changes, 4 * kPagesPerContent * content_pages + kSparePages);
+  return TryAppend(entries, changes, acks, 4 * kPagesPerContent * content_pages + kSparePages);
 }
 
-absl::Status JournalStore::TryAppend(const std::vector<Entry>& entries, const LogChanges& changes, std::int64_t pages) {
+absl::Status JournalStore::TryAppend(const std::vector<Entry>& entries, const LogChanges& changes,
+                                     const std::vector<v1::BatchAck>& acks, std::int64_t pages) {
   JournalTransaction transaction(database_.get(), &state_);
   RETURN_IF_ERROR(transaction.Begin());
+  // First: what the hub has gives way without a gap.
+  for (const v1::BatchAck& ack : acks) {
+    const LaneName name{.ordinal = OrdinalOfEpoch(transaction.state(), ack.epoch()), .lane = ack.lane()};
+    if (name.ordinal == 0) continue;
+    const std::int64_t acked = transaction.state().epochs.at(name.ordinal).lanes[IndexOf(name.lane)].acked;
+    if (ack.sequence() > acked) RETURN_IF_ERROR(transaction.SetAcked(name, ack.sequence()));
+  }
   RETURN_IF_ERROR(transaction.MakeRoom(pages, MaxPages()));
   if (!entries.empty()) {
     ASSIGN_OR_RETURN(const std::int64_t ordinal, OwnOrdinal(&transaction));
@@ -92,6 +101,7 @@ absl::Status JournalStore::TryAppend(const std::vector<Entry>& entries, const Lo
 #else
   RETURN_IF_ERROR(transaction.ChangeLogs(changes, MaxPositions()));
 #endif
+  if (!acks.empty()) RETURN_IF_ERROR(transaction.TrimTail(TailLimit(), OrdinalOfEpoch(state_, options_.epoch)));
   RETURN_IF_ERROR(transaction.Commit());
   // Positions lie anywhere in their table: a page for each, until it is all of them.
   const std::int64_t position_pages =

@@ -69,8 +69,10 @@ class JournalStore {
   JournalStore& operator=(const JournalStore&) = delete;
 
   // Entries of this run, at most kMaxAppendBytes, ascending within each lane. Makes room first. Numbers that the file
-  // has already are left out, numbers that are missing before become a gap. `changes` are what goes with them.
-  absl::Status Append(const std::vector<Entry>& entries, const LogChanges& changes = {});
+  // has already are left out, numbers that are missing before become a gap. `changes` are what goes with them, and
+  // `acks`, of which none has refused records.
+  absl::Status Append(const std::vector<Entry>& entries, const LogChanges& changes = {},
+                      const std::vector<v1::BatchAck>& acks = {});
 
   absl::StatusOr<LogMemory> ReadLogMemory();
 
@@ -95,7 +97,8 @@ class JournalStore {
   JournalStore(Options options, std::unique_ptr<sqlite::Database> database, JournalState state);
 
   static absl::StatusOr<std::unique_ptr<JournalStore>> OpenFile(Options options);
-  absl::Status TryAppend(const std::vector<Entry>& entries, const LogChanges& changes, std::int64_t pages);
+  absl::Status TryAppend(const std::vector<Entry>& entries, const LogChanges& changes,
+                         const std::vector<v1::BatchAck>& acks, std::int64_t pages);
   absl::StatusOr<std::int64_t> OwnOrdinal(JournalTransaction* transaction);
   std::int64_t TailLimit() const { return std::min(kTailBytes, options_.capacity_bytes / 4); }
   // The file may have a few more: for gaps, and for what acknowledging and repairing write.

@@ -63,6 +63,20 @@ class JournalTest : public testing::Test {
     return keys;
   }
 
+  // Of events; with a reason the last of them is refused.
+  static v1::BatchAck AckOf(std::int64_t sequence, const std::string& reason = "") {
+    v1::BatchAck ack;
+    ack.set_epoch(kEpoch);
+    ack.set_lane(v1::LANE_EVENTS);
+    ack.set_sequence(sequence);
+    if (!reason.empty()) {
+      v1::RefusedRecord& refused = *ack.add_refused();
+      refused.set_sequence(sequence);
+      refused.set_reason(reason);
+    }
+    return ack;
+  }
+
   TempDir dir_{TempDir::InMemory()};
   FakeClock clock_;
   JournalStore::Options options_;
@@ -133,12 +147,8 @@ TEST_F(JournalTest, AcksAndWelcomesReachTheFile) {
   Start();
   AppendTransition("a");
   AppendTransition("b");
-  v1::BatchAck ack;
-  ack.set_epoch(kEpoch);
-  ack.set_lane(v1::LANE_EVENTS);
-  ack.set_sequence(2);
   journal_->Flush();
-  journal_->Acknowledge(ack);
+  journal_->Acknowledge(AckOf(2));
   journal_->Flush();
   EXPECT_EQ(journal_->View().depth.records(), 0);
   v1::LanePosition position;
@@ -150,6 +160,59 @@ TEST_F(JournalTest, AcksAndWelcomesReachTheFile) {
   Start();
   journal_->Flush();
   EXPECT_EQ(journal_->View().depth.records(), 1);
+}
+
+TEST_F(JournalTest, AcksAreWrittenTogetherAndKeepWhatWasRefused) {
+  Start();
+  AppendTransition("a");
+  AppendTransition("b");
+  journal_->Flush();
+  journal_->Acknowledge(AckOf(1, "INVALID"));
+  journal_->Acknowledge(AckOf(2));
+  EXPECT_THAT(Keys(v1::LANE_EVENTS), ElementsAre("a", "b")) << "the thread has looked around";
+  EXPECT_EQ(journal_->View().depth.records(), 2) << "the clock stands still";
+  clock_.Advance(kAckInterval);
+  Keys(v1::LANE_EVENTS);
+  EXPECT_EQ(journal_->View().depth.records(), 0);
+  EXPECT_EQ(journal_->View().depth.poisoned_total(), 1);
+}
+
+TEST_F(JournalTest, AnAckGoesWithTheNextCommit) {
+  Start();
+  AppendTransition("a");
+  AppendTransition("b");
+  journal_->Flush();
+  journal_->Acknowledge(AckOf(2));
+  AppendTransition("c");
+  EXPECT_THAT(Keys(v1::LANE_EVENTS), ElementsAre("a", "b", "c")) << "of which the tail still has the first two";
+  EXPECT_EQ(journal_->View().depth.records(), 1) << "the clock stands still";
+}
+
+TEST_F(JournalTest, ABacklogIsAcknowledgedAtOnce) {
+  Start();
+  for (int i = 0; i < 10; ++i) journal_->Append(TransitionRecord(std::to_string(i), clock_.Now(), 10'000));
+  journal_->Flush();
+  journal_->Acknowledge(AckOf(6));
+  Keys(v1::LANE_EVENTS);
+  EXPECT_EQ(journal_->View().depth.records(), 4) << "the clock stands still";
+  journal_->Acknowledge(AckOf(10));
+  Keys(v1::LANE_EVENTS);
+  EXPECT_EQ(journal_->View().depth.records(), 4) << "what is left may wait";
+}
+
+TEST_F(JournalTest, AnAckThatWaitsComesBeforeTheNextWelcome) {
+  Start();
+  AppendTransition("a");
+  AppendTransition("b");
+  journal_->Flush();
+  journal_->Acknowledge(AckOf(2));
+  v1::LanePosition position;
+  position.set_epoch(kEpoch);
+  position.set_lane(v1::LANE_EVENTS);
+  position.set_sequence(1);
+  journal_->Resume({position});
+  journal_->Flush();
+  EXPECT_EQ(journal_->View().depth.records(), 1) << "the hub has forgotten";
 }
 
 TEST_F(JournalTest, WithoutADiskRecordsWaitInMemoryAndNothingIsLostWhenItIsBack) {

@@ -4,7 +4,11 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <functional>
 #include <list>
+#include <memory>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "agent/link/failure_text.h"
@@ -48,13 +52,18 @@ void TakeGrpcLog() {
   gpr_set_log_function([](gpr_log_func_args* line) { log::Debug("grpc: {}", line->message); });
 }
 
-// One call with its channel. Owned by the dialer until OnDone, so that neither dies inside a reaction.
+// One call with its channel. Owned by the dialer until it is closed, so that neither dies on the queue's thread.
 //
-// The hold (AddHold) keeps the call open for writes and reads that start outside reactions. It is given back once: when
-// the stream is over and none of our operations is under way.
-class Call : public grpc::ClientBidiReactor<v1::SessionRequest, v1::SessionResponse> {
+// Operations start on any thread and end on the queue's. When the stream is over and nobody reads, the status is asked
+// for; with that, and with nothing else under way, the call is closed.
+class Call {
  public:
-  using OnCallDone = std::function<void()>;
+  using OnCallClosed = std::function<void()>;
+  // One operation of gRPC; its address is the tag.
+  struct Operation {
+    Call* call;
+    bool is_under_way = false;  // guarded by the call's mutex, which the annotations cannot follow
+  };
 
   Call(std::shared_ptr<grpc::Channel> channel, std::string hub, std::shared_ptr<LinkEvents> events)
       : hub_(std::move(hub)),
@@ -62,115 +71,127 @@ class Call : public grpc::ClientBidiReactor<v1::SessionRequest, v1::SessionRespo
         channel_(std::move(channel)),
         stub_(v1::AgentService::NewStub(channel_)) {}
 
-  // `done` is called once, as the last thing this call does.
-  void Start(OnCallDone done) {
-    done_ = std::move(done);
-    stub_->async()->Session(&context_, this);
-    AddHold();
-    StartCall();
+  // `closed` is called once, as the last thing this call does.
+  void Start(grpc::CompletionQueue* queue, OnCallClosed closed) {
+    closed_ = std::move(closed);
+    stream_ = stub_->PrepareAsyncSession(&context_, queue);
+    if (Begin(&starting_)) stream_->StartCall(&starting_);
   }
 
   void Send(const v1::SessionRequest& frame) {
-    if (!Begin(&writing_)) return;
-    outgoing_ = frame;
-    StartWrite(&outgoing_);
+    if (BeginToSend(&writing_, &frame)) stream_->Write(frame, &writing_);
   }
 
   void HalfClose() {
-    if (Begin(&writing_)) StartWritesDone();
+    if (BeginToSend(&half_closing_, nullptr)) stream_->WritesDone(&half_closing_);
   }
 
   void Receive() {
     if (!Begin(&reading_)) return;
     incoming_.Clear();
-    StartRead(&incoming_);
+    stream_->Read(&incoming_, &reading_);
   }
 
   void Cancel() {
     context_.TryCancel();
-    EndStream();
-  }
-
-  void OnWriteDone(bool ok) override {
-    Finish(&writing_);
-    if (ok) events_->OnSent();
-  }
-
-  void OnWritesDoneDone(bool /*ok*/) override { Finish(&writing_); }
-
-  void OnReadDone(bool ok) override {
-    if (ok) {
-      // The flag falls first: the event may ask for the next frame before it returns.
-      v1::SessionResponse frame = std::move(incoming_);
-      Finish(&reading_);
-      events_->OnFrame(std::move(frame));
-      return;
+    bool is_to_finish = false;
+    {
+      MutexLock lock(&mutex_);
+      over_ = true;
+      is_to_finish = BeginFinish();
     }
-    events_->OnReadEnded();
-    EndStream(&reading_);
+    if (is_to_finish) stream_->Finish(&status_, &finishing_);
   }
 
-  void OnDone(const grpc::Status& status) override {
-    events_->OnClosed(status.ok() ? absl::OkStatus()
-                                  : absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                                                 LinkFailureText(hub_, static_cast<int>(status.error_code()),
-                                                                 status.error_message())));
-    // The dialer may destroy this call as soon as it knows.
-    const OnCallDone done = std::move(done_);
-    done();
+  // On the queue's thread.
+  void OnEnded(Operation* operation, bool ok) {
+    const bool was_read = operation == &reading_;
+    // The flag falls before the event, which may ask for the next frame before it returns.
+    v1::SessionResponse frame;
+    if (was_read && ok) frame = std::move(incoming_);
+    bool is_to_finish = false;
+    bool is_closed = false;
+    Operation* waited = nullptr;
+    {
+      MutexLock lock(&mutex_);
+      operation->is_under_way = false;
+      if (operation == &starting_) waited = std::exchange(waiting_, nullptr);
+      if (waited != nullptr && (over_ || !ok)) std::exchange(waited, nullptr)->is_under_way = false;
+      if (was_read && !ok) over_ = true;
+      is_to_finish = BeginFinish();
+      is_closed = finish_begun_ && !starting_.is_under_way && !writing_.is_under_way && !half_closing_.is_under_way &&
+                  !finishing_.is_under_way;
+    }
+    if (waited == &writing_) stream_->Write(first_frame_, &writing_);
+    if (waited == &half_closing_) stream_->WritesDone(&half_closing_);
+    if (operation == &writing_ && ok) events_->OnSent();
+    if (was_read && ok) events_->OnFrame(std::move(frame));
+    if (was_read && !ok) events_->OnReadEnded();
+    if (is_to_finish) stream_->Finish(&status_, &finishing_);
+    if (is_closed) Close();
   }
 
  private:
   // False when the stream is over and nothing may be started.
-  bool Begin(bool* operation) {
+  bool Begin(Operation* operation) {
     MutexLock lock(&mutex_);
     if (over_) return false;
-    *operation = true;
+    operation->is_under_way = true;
     return true;
   }
 
-  void Finish(bool* operation) {
-    bool release = false;
-    {
-      MutexLock lock(&mutex_);
-      *operation = false;
-      release = TakeHold();
-    }
-    if (release) RemoveHold();
+  // False also while the call is not started: gRPC sends one thing at a time, the call's own metadata among them. Then
+  // the operation, with its frame, waits for that.
+  bool BeginToSend(Operation* operation, const v1::SessionRequest* frame) {
+    MutexLock lock(&mutex_);
+    if (over_) return false;
+    operation->is_under_way = true;
+    if (!starting_.is_under_way) return true;
+    waiting_ = operation;
+    if (frame != nullptr) first_frame_ = *frame;
+    return false;
   }
 
-  void EndStream(bool* operation = nullptr) {
-    bool release = false;
-    {
-      MutexLock lock(&mutex_);
-      if (operation != nullptr) *operation = false;
-      over_ = true;
-      release = TakeHold();
-    }
-    if (release) RemoveHold();
-  }
-
-  bool TakeHold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!over_ || writing_ || reading_ || !held_) return false;
-    held_ = false;
+  // Asking for the status takes the first metadata along where no read has brought them, so it must not meet a read.
+  bool BeginFinish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!over_ || reading_.is_under_way || finish_begun_) return false;
+    finish_begun_ = true;
+    finishing_.is_under_way = true;
     return true;
+  }
+
+  void Close() {
+    events_->OnClosed(status_.ok() ? absl::OkStatus()
+                                   : absl::Status(static_cast<absl::StatusCode>(status_.error_code()),
+                                                  LinkFailureText(hub_, static_cast<int>(status_.error_code()),
+                                                                  status_.error_message())));
+    // The dialer may destroy this call as soon as it knows.
+    const OnCallClosed closed = std::move(closed_);
+    closed();
   }
 
   const std::string hub_;
   const std::shared_ptr<LinkEvents> events_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::AgentService::Stub> stub_;
-  OnCallDone done_;
+  OnCallClosed closed_;
   grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::SessionRequest, v1::SessionResponse>> stream_;
   // Each belongs to its operation while that is under way.
-  v1::SessionRequest outgoing_;
+  v1::SessionRequest first_frame_;
   v1::SessionResponse incoming_;
+  grpc::Status status_;
 
   Mutex mutex_;
-  bool writing_ = false;  // guarded by mutex_; changed through pointers, which the annotations cannot follow
-  bool reading_ = false;  // likewise
+  Operation starting_{this};
+  Operation writing_{this};
+  Operation half_closing_{this};
+  Operation reading_{this};
+  Operation finishing_{this};
+  // To be started when the call is; at most one, as nothing is sent before what was sent before has ended.
+  Operation* waiting_ ABSL_GUARDED_BY(mutex_) = nullptr;
   bool over_ ABSL_GUARDED_BY(mutex_) = false;
-  bool held_ ABSL_GUARDED_BY(mutex_) = true;
+  bool finish_begun_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 class GrpcLink : public Link {
@@ -198,6 +219,13 @@ class GrpcDialer::Impl {
       tls.pem_root_certs = options_.ca_pem;
       credentials_ = grpc::SslCredentials(tls);
     }
+    thread_ = std::thread([this] { Serve(); });
+  }
+
+  ~Impl() {
+    Drain();
+    queue_.Shutdown();
+    thread_.join();
   }
 
   std::unique_ptr<Link> Dial(std::shared_ptr<LinkEvents> events) {
@@ -209,7 +237,7 @@ class GrpcDialer::Impl {
       MutexLock lock(&mutex_);
       entries_.push_back(entry);
     }
-    call->Start([this, entry = entry.get()] {
+    call->Start(&queue_, [this, entry = entry.get()] {
       MutexLock lock(&mutex_);
       entry->done = true;
       changed_.NotifyAll();
@@ -227,7 +255,7 @@ class GrpcDialer::Impl {
     Reap();
   }
 
-  // Destroys what is done, here and not in a reaction, outside the lock.
+  // Destroys what is done, here and not on the queue's thread, outside the lock.
   void Reap() {
     std::list<std::shared_ptr<Entry>> gone;
     MutexLock lock(&mutex_);
@@ -243,16 +271,27 @@ class GrpcDialer::Impl {
     bool done = false;  // guarded by mutex_
   };
 
+  void Serve() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) {
+      auto* operation = static_cast<Call::Operation*>(tag);
+      operation->call->OnEnded(operation, ok);
+    }
+  }
+
   const GrpcDialerOptions options_;
   std::shared_ptr<grpc::ChannelCredentials> credentials_;
   Mutex mutex_;
   CondVar changed_;
   std::list<std::shared_ptr<Entry>> entries_ ABSL_GUARDED_BY(mutex_);
+  grpc::CompletionQueue queue_;
+  std::thread thread_;
 };
 
 GrpcDialer::GrpcDialer(GrpcDialerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 
-GrpcDialer::~GrpcDialer() { impl_->Drain(); }
+GrpcDialer::~GrpcDialer() = default;
 
 std::unique_ptr<Link> GrpcDialer::Dial(std::shared_ptr<LinkEvents> events) { return impl_->Dial(std::move(events)); }
 

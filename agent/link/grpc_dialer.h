@@ -1,5 +1,7 @@
 // The link over gRPC: a fresh channel per attempt, so that the session's own back-off is the only one. A thin adapter
-// on the callback API; nothing is decided here.
+// on the asynchronous API with one queue and one thread, as at the hub (docs/adr/0009-one-grpc-thread.md): the callback
+// API keeps at least two pollers, which wake each other for every frame and once a second without one. Nothing is
+// decided here.
 #ifndef MUSTER_AGENT_LINK_GRPC_DIALER_H_
 #define MUSTER_AGENT_LINK_GRPC_DIALER_H_
 

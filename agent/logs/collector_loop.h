@@ -29,8 +29,9 @@ inline constexpr std::size_t kMaxFollowed = 500;
 inline constexpr std::size_t kMaxFollowedInCluster = 200;
 // Of containers that are not followed now; 300 bytes each.
 inline constexpr std::size_t kMaxPlaces = 5000;
-// A record is open no longer.
-inline constexpr absl::Duration kRecordTime = absl::Milliseconds(200);
+// A record is open no longer. Each time costs a dozen wake-ups and a sync on its way to the hub; with what the hub adds
+// it stays well below the second that live tail has.
+inline constexpr absl::Duration kRecordTime = absl::Milliseconds(700);
 // While the journal is not open or has no room it is asked again after this time.
 inline constexpr absl::Duration kJournalPoll = absl::Milliseconds(100);
 // Other runs of a pod's container of which one's last message may be this one's; and clocks may have been set back by
