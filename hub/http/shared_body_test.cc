@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "hub/http/router.h"
 #include "hub/http/server.h"
@@ -61,7 +62,8 @@ TEST_F(SharedBodyTest, AReaderThatTakesTooLongIsGivenUpAndHoldsNothing) {
   const std::string head = client.ReadUntil("\r\n\r\n");
   EXPECT_THAT(head, StartsWith("HTTP/1.1 200"));
   while (server_->stats().connections_open > 0) client.Read(1);  // it reads on, a byte at a time
-  EXPECT_EQ(body_.use_count(), 1);
+  // The connection is out of the server's list a moment before it is gone; one that kept the body would hang here.
+  while (body_.use_count() > 1) std::this_thread::yield();
 }
 
 }  // namespace
