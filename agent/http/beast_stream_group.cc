@@ -34,8 +34,10 @@ using SteadyClock = std::chrono::steady_clock;
 // What is ready besides the first event is given in the same Wait, up to here: the caller does its own work between
 // calls, and a flood must not keep it away.
 constexpr int kMaxReadyPerWait = 64;
-// Who gives less at a time can wait: the buffer of a unix socket takes 208 KiB meanwhile.
-constexpr std::size_t kLittleBytes = 4096;
+// Streams that give less than this in the time of a rest can wait for its end: a unix socket takes 278 writes
+// meanwhile, however short they are (208 KiB, of which each counts 768 bytes at least), and an engine writes each line
+// by itself.
+constexpr std::int64_t kLittleBytes = 4096;
 
 }  // namespace
 
@@ -124,8 +126,10 @@ class BeastStreamGroup::Loop {
   // Of the Wait that runs.
   const absl::FunctionRef<void(const Event&)>* visit_ = nullptr;
   bool has_happened_ = false;
-  // Given by it, or by the last one.
-  std::size_t given_bytes_ = 0;
+  // Whether it, or the last one, gave bytes.
+  bool has_given_ = false;
+  // When all bytes would have come if kLittleBytes came in each rest_; two rests ahead at most.
+  Deadline steady_until_;
 };
 
 BeastStreamGroup::Loop::~Loop() {
@@ -161,9 +165,9 @@ void BeastStreamGroup::Loop::Resume(Id id) {
 
 void BeastStreamGroup::Loop::Wait(absl::Duration wait, absl::FunctionRef<void(const Event&)> visit) {
   const Deadline end = After(wait);
-  const bool came_little = given_bytes_ > 0 && given_bytes_ < kLittleBytes;
-  if (came_little && wait <= rest_ && agenda_.empty()) RestUntil(end);
-  given_bytes_ = 0;
+  const bool came_little = absl::FromChrono(steady_until_ - SteadyClock::now()) < rest_;
+  if (has_given_ && came_little && wait <= rest_ && agenda_.empty()) RestUntil(end);
+  has_given_ = false;
   visit_ = &visit;
   DoDue();
   while (!has_happened_ && SteadyClock::now() < end) {
@@ -310,7 +314,13 @@ void BeastStreamGroup::Loop::TakeErrorBody(const StreamPtr& stream, std::string_
 
 void BeastStreamGroup::Loop::Give(const Event& event) {
   has_happened_ = true;
-  given_bytes_ += event.bytes.size();
+  if (!event.bytes.empty()) {
+    has_given_ = true;
+    const Deadline now = SteadyClock::now();
+    const absl::Duration share = rest_ * static_cast<std::int64_t>(event.bytes.size()) / kLittleBytes;
+    steady_until_ = std::min(std::max(steady_until_, now) + absl::ToChronoNanoseconds(share),
+                             now + absl::ToChronoNanoseconds(2 * rest_));
+  }
   (*visit_)(event);
 }
 

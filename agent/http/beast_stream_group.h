@@ -15,8 +15,8 @@ namespace muster::agent {
 
 class BeastStreamGroup : public StreamGroup {
  public:
-  // After a Wait that gave some bytes, but little, one of at most `rest` reads nothing before its end: for a caller
-  // that gathers what comes until then.
+  // After a Wait that gave bytes, one of at most `rest` reads nothing before its end, unless much has come lately: for
+  // a caller that gathers what comes until then.
   explicit BeastStreamGroup(HttpServer server, absl::Duration rest = absl::ZeroDuration());
   // No event follows; all connections are closed.
   ~BeastStreamGroup() override;

@@ -83,5 +83,19 @@ TEST_F(StreamGroupRestTest, DoesNotRestAfterMuch) {
   EXPECT_EQ(bytes_.back(), 'y');
 }
 
+// An engine writes each line by itself, and a socket takes only 278 writes while nobody reads.
+TEST_F(StreamGroupRestTest, DoesNotRestWhileManyLinesComeOneByOne) {
+  HandServer::Peer peer = Open();
+  for (std::size_t i = 1; i <= 100; ++i) {
+    peer.Write(Chunk(std::string(99, 'x') + "\n"));
+    while (bytes_.size() < 100 * i) Wait(absl::Milliseconds(1));
+  }
+  peer.Write(Chunk("y"));
+  const absl::Time begin = absl::Now();
+  Wait(kPatience);
+  EXPECT_LT(absl::Now() - begin, kPatience);
+  EXPECT_EQ(bytes_.back(), 'y');
+}
+
 }  // namespace
 }  // namespace muster::agent
