@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "agent/journal/journal.h"
+#include "agent/journal/testing/line_record.h"
 #include "common/testing/benchmark_main.h"
 #include "common/testing/fake_clock.h"
 #include "common/testing/temp_dir.h"
@@ -54,22 +55,6 @@ Memory ReadMemory() {
 
 // Before anything else in this process.
 const Memory kMemoryAtStart = ReadMemory();
-
-// A log line of a usual length.
-v1::Record LineRecord(absl::Time when) {
-  v1::Record record;
-  *record.mutable_observed_at() = ToProto(when);
-  v1::LogLines& lines = *record.mutable_log_lines();
-  lines.set_deployment_key("compose/shop");
-  lines.set_resource("web-1");
-  lines.set_revision("0123456789ab");
-  *lines.mutable_base_time() = ToProto(when);
-  lines.set_kinds(std::string(1, '\x01'));
-  std::string text(160, 'x');
-  text.back() = '\n';
-  lines.set_text(std::move(text));
-  return record;
-}
 
 void Report(benchmark::State& state, double cpu_seconds, std::int64_t records) {
   const double per_record = cpu_seconds / static_cast<double>(records);

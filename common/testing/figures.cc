@@ -29,8 +29,8 @@ std::string Show(double value) {
 }
 
 std::string Show(const Bound& bound) {
-  if (bound.at_most) return fmt::format(", must be at most {:g}", *bound.at_most);
-  if (bound.at_least) return fmt::format(", must be at least {:g}", *bound.at_least);
+  if (bound.at_most) return fmt::format(", must be at most {:.15g}", *bound.at_most);
+  if (bound.at_least) return fmt::format(", must be at least {:.15g}", *bound.at_least);
   return "";
 }
 

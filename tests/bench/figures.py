@@ -28,14 +28,9 @@ def show(value):
     return "no number" if value is None else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def show_bound(value):
-    """All its digits, no exponent."""
-    return f"{value:.0f}" if value == int(value) else f"{value:g}"
-
-
 def bound_text(found, prefix=""):
     """What must be, of a figure as it is written down; empty when nothing must be."""
-    return " and ".join(f"{key.replace('_', ' ')} {show_bound(found[prefix + key])}" for key in ("at_least", "at_most")
+    return " and ".join(f"{key.replace('_', ' ')} {found[prefix + key]:.15g}" for key in ("at_least", "at_most")
                         if prefix + key in found)
 
 

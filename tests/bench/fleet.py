@@ -16,7 +16,6 @@ from figures import exit_code, figure  # noqa: E402
 from harness.base import BIN, Process, alive, free_port, short_dir, until  # noqa: E402
 from harness.hub import Hub  # noqa: E402
 
-MIB = 1 << 20
 # Of the issue: a fleet's steady day, and its worst minute.
 MAX_CPU_RATIO = 1.5
 MAX_BEAT_RATIO = 1.3
@@ -29,6 +28,10 @@ ECHO = "muster-echo"
 # What is measured: ten minutes of the fleet's day, a minute of all else.
 WINDOWS_S = {"steady": 600}
 WINDOW_S = 60
+
+
+def with_seconds(options, seconds):
+    return argparse.Namespace(**vars(options) | {"seconds": seconds})
 
 
 def resident_mib(pid):
@@ -69,7 +72,7 @@ def at_echo(folder, hub, name, options, *words):
                             hub.data / "tls/server.pem", "--tls-key", hub.data / "tls/server.key"], folder / "echo.log")
     until("muster-echo is ready", lambda: "ready" in echo.log(), 10)
     # It does the same every second: two minutes of it are as good as ten.
-    options = argparse.Namespace(**vars(options) | {"seconds": min(options.seconds, 120)})
+    options = with_seconds(options, min(options.seconds, 120))
     load = Load(folder, name, ["--invented", "--ca-file", hub.ca, "--grpc-address", f"127.0.0.1:{port}", "--hub-pid",
                                echo.pid, "--targets", options.agents, "--seed", options.seed, *window(options, *words)])
     result = load.result(300 + options.seconds)
@@ -237,8 +240,7 @@ def main():
     folder = short_dir("fleet")
     try:
         for name in options.runs or RUNS:
-            seconds = options.seconds or WINDOWS_S.get(name, WINDOW_S)
-            RUNS[name](folder, argparse.Namespace(**vars(options) | {"seconds": seconds}))
+            RUNS[name](folder, with_seconds(options, options.seconds or WINDOWS_S.get(name, WINDOW_S)))
     finally:
         for process in list(alive):
             process.kill()

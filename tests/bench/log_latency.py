@@ -115,11 +115,11 @@ def measure(folder, engine, lines, seed):
     agent.stop()
     hub.stop()
     *ours, beside = readers
-    limits = beside.delays_ms(written)
+    theirs = beside.delays_ms(written)
     for reader in ours:
         p50, p99, _ = reader.delays_ms(written)
-        figure(f"{reader.title}, median", p50, "ms", (beside.title, limits[0]))
-        figure(f"{reader.title}, p99", p99, "ms", (beside.title, limits[1]), at_most=1000 * reader.limit_s)
+        figure(f"{reader.title}, median", p50, "ms", (beside.title, theirs[0]))
+        figure(f"{reader.title}, p99", p99, "ms", (beside.title, theirs[1]), at_most=1000 * reader.limit_s)
 
 
 def main():

@@ -12,6 +12,7 @@
 
 #include "agent/journal/entry.h"
 #include "agent/journal/journal_store.h"
+#include "agent/journal/testing/line_record.h"
 #include "agent/logs/container_lines.h"
 #include "agent/logs/docker_frames.h"
 #include "agent/logs/line_maker.h"
@@ -139,7 +140,7 @@ class Records : public Path {
     for (int commit = 0; commit < kCommits; ++commit) {
       std::vector<Entry>& entries = commits_.emplace_back();
       for (int i = 0; i < kRecordsPerCommit; ++i) {
-        entries.push_back(MakeEntry(LineRecord(), clock_.Read()));
+        entries.push_back(MakeEntry(LineRecord(clock_.Now()), clock_.Read()));
         entries.back().first_sequence = ++last_;
       }
       clock_.Advance(absl::Milliseconds(250));
@@ -152,18 +153,6 @@ class Records : public Path {
   std::vector<std::vector<Entry>> commits_;
 
  private:
-  v1::Record LineRecord() const {
-    v1::Record record;
-    *record.mutable_observed_at() = ToProto(clock_.Now());
-    v1::LogLines& lines = *record.mutable_log_lines();
-    lines.set_deployment_key("compose/shop");
-    lines.set_resource("web-1");
-    lines.set_revision("0123456789ab");
-    *lines.mutable_base_time() = ToProto(clock_.Now());
-    lines.set_kinds(std::string(1, '\x01'));
-    lines.set_text(std::string(159, 'x') + '\n');
-    return record;
-  }
   std::int64_t last_ = 0;
 };
 

@@ -22,6 +22,8 @@ FIGURES = [
     (("lost", 0), {"at_most": 0}, {"better": "less", "ok": True}, "ok   lost: 0, must be at most 0"),
     (("pushes", 19999, "/s"), {"at_least": 20000}, {"better": "more", "ok": False},
      "MISS pushes: 19999 /s, must be at least 20000"),
+    (("program", 16055552, "bytes"), {"at_most": 16777216}, {"ok": True},
+     "ok   program: 16055552 bytes, must be at most 16777216"),
     (("outages", 2), {"at_least": 1, "at_most": 1}, {"ok": False}, "MISS outages: 2, must be at least 1 and at most 1"),
     (("scrape", 12, "ms"), {"beside": ("a loop", 8), "at_most": 15, "ratio_at_most": 1.25},
      {"ratio": 1.5, "beside": "a loop", "beside_value": 8, "ok": False},
