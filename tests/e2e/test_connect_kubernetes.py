@@ -12,6 +12,8 @@ from harness.hub import Hub
 
 # kAliveWithin
 ALLOWED_S = 30
+# From what the hub knows to what the agent's own state file says.
+TOLD_S = 5
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,9 @@ def test_the_manifest_connects_and_reconnects_the_same_process(hub, folder):
     try:
         hub.wait_connected(name)
         probes = Probes(folder, manifest)
-        assert probes.alive() and probes.ready()
+        # The hub knows it first: the agent writes its state down after the hub's answer, for the probes to read.
+        until("the agent is ready", probes.ready, TOLD_S)
+        assert probes.alive()
 
         # The code is void now; a person at kubectl sees why.
         body = fetched(created["connect_command"])
@@ -113,13 +117,15 @@ def test_the_manifest_connects_and_reconnects_the_same_process(hub, folder):
 
         renewed = hub.cli("target", "reconnect", name)
         until("the old secret is refused", lambda: hub.target_state(name) != "connected", 20)
-        assert probes.alive() and not probes.ready()
+        until("the agent is not ready", lambda: not probes.ready(), TOLD_S)
+        assert probes.alive()
         again = objects(fetched(renewed["connect_command"]))
         assert again.pop("Secret") != manifest["Secret"]
         assert again == {kind: found for kind, found in manifest.items() if kind != "Secret"}
         put_secret(folder, objects(fetched(renewed["connect_command"])))
         hub.wait_connected(name)
-        assert agent.running() and probes.alive() and probes.ready()
+        until("the agent is ready", probes.ready, TOLD_S)
+        assert agent.running() and probes.alive()
         assert "can be read by others" not in agent.log(), "the group is how the pod reads it"
 
         # Liveness is not the hub's: it may be away for longer than a loop may stand.

@@ -1,6 +1,5 @@
 """muster-agent run, on this machine or on a host of its own."""
 
-import json
 import os
 
 from .base import BIN, Process, run
@@ -48,12 +47,6 @@ class Agent:
 
     def log(self):
         return "".join(path.read_text(errors="replace") for path in sorted(self.dir.glob("agent-*.log")))
-
-    def status(self):
-        """What `muster-agent status` says of the agent on this data folder."""
-        done = run([*self.prefix, BIN / "muster-agent", "status", "--data-dir", self.dir / "data", "-o", "json"],
-                   check=False)
-        return json.loads(done.stdout) if done.stdout.startswith("{") else {}
 
     def alive(self):
         """Whether `status --alive` says so, and what it says."""
