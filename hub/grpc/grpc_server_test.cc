@@ -5,6 +5,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <openssl/bio.h>
 #include <openssl/ssl.h>
 
 #include <thread>
@@ -187,6 +188,13 @@ TEST(LeanSsl, EveryConnectionGivesItsBuffersBack) {
   EXPECT_EQ(SSL_get_num_tickets(ssl), 0U);
   SSL_free(ssl);
   SSL_CTX_free(context);
+  BIO* one = nullptr;
+  BIO* other = nullptr;
+  ASSERT_EQ(BIO_new_bio_pair(&one, 0, &other, 0), 1);
+  EXPECT_EQ(BIO_get_write_guarantee(one), 4096U);
+  EXPECT_EQ(BIO_get_write_guarantee(other), 4096U);
+  BIO_free(one);
+  BIO_free(other);
 }
 
 TEST_F(GrpcServerTest, SecondHelloIsAProtocolError) {
