@@ -21,6 +21,7 @@ from harness.host_box import HostBox, add_hub_address, remove_hub_address  # noq
 from harness.hub import Hub  # noqa: E402
 from harness.kubernetes import REAL, new_cluster  # noqa: E402
 from harness.scribe import Scribe  # noqa: E402
+from harness.stalls import Stalls  # noqa: E402
 
 STRICT = base.AS_ROOT or os.environ.get("CI") == "true"
 LOG_LINES_SHOWN = 25
@@ -48,6 +49,13 @@ def pytest_runtest_makereport(item, call):
         for process in base.alive:
             lines = process.log().splitlines()[-LOG_LINES_SHOWN:]
             report.sections.append((f"log of {process.name}", "\n".join(lines)))
+
+
+@pytest.fixture
+def stalls():
+    stalls = Stalls()
+    yield stalls
+    stalls.stop()
 
 
 @pytest.fixture(scope="session", autouse=True)

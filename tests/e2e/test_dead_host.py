@@ -48,4 +48,4 @@ def test_the_connection_of_a_host_that_is_gone_is_given_back(hub, folder, drop):
     agent.kill()
     assert connections(*at_hub), "the hub has not been told"
     until("the hub has given the connection back", lambda: not connections(*at_hub), FREED_WITHIN_S, every=1)
-    until("it is stale, whenever the connection ended", lambda: hub.target_state("gone") == "stale", 65, every=1)
+    until("it is stale, whenever the connection ended", lambda: hub.target_state("gone") == "stale", 130, every=1)

@@ -146,9 +146,16 @@ def test_history_has_every_state_once_in_order(hub, engine, events):
     for action, status in (("pause", "error"), ("unpause", "running")):
         engine.docker(action, container)
         hub.wait_status("dock", "story", status)
-    intervals = hub.api("ListDeploymentHistory", deployment="dock/story")["intervals"][::-1]
-    statuses = [row["status"].removeprefix("DEPLOYMENT_STATUS_").lower() for row in intervals]
-    assert statuses[-3:] == ["running", "error", "running"], statuses
+
+    def history():
+        return hub.api("ListDeploymentHistory", deployment="dock/story")["intervals"][::-1]
+
+    def statuses(rows):
+        return [row["status"].removeprefix("DEPLOYMENT_STATUS_").lower() for row in rows]
+
+    until("its history is stored", lambda: statuses(history())[-2:] == ["error", "running"], 5)
+    intervals = history()
+    assert statuses(intervals)[-3:] == ["running", "error", "running"], intervals
     for left, right in zip(intervals, intervals[1:]):
         assert left["to_time"] == right["from_time"], "the intervals leave neither gap nor overlap"
     assert not intervals[-1].get("to_time"), "the last one goes on"

@@ -73,7 +73,7 @@ def test_statements_from_standard_input_and_the_same_id_once(hub, agent):
 
 
 def test_a_daily_jobs_counter_goes_on_after_its_time_to_live(hub, agent):
-    push(agent, "daily", "--counter", "daily_total=3", "--ttl", "2s")
+    push(agent, "daily", "--counter", "daily_total=3", "--ttl", "8s")
     shown(hub, "daily_total", 3)
     shown(hub, "daily_total", None)
     push(agent, "daily", "--counter", "daily_total=4", "--ttl", "1h")

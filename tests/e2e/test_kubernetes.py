@@ -84,8 +84,7 @@ def test_what_happens_in_any_cluster_becomes_a_status(place, history, step, name
     until("the deployment is seen", lambda: place.hub.deployments(place.name), 10)
     if step not in play.done:
         play.until(step)
-    place.wait(name, status)
-    assert words in place.message(name)
+    until(f"{name} is {status}, {words!r}", lambda: place.status(name) == status and words in place.message(name), 20)
 
 
 def test_every_line_is_told_once_by_an_agent_that_was_killed_meanwhile(place):

@@ -318,9 +318,9 @@ def test_tokens_end_and_the_folder_of_the_service_account_is_swapped_in_one_step
     refused(cluster.ask("/version", token="made-up"), 401, "Unauthorized")
     cluster.expire_token()
     refused(cluster.ask(PODS), 401, "Unauthorized")
-    cluster.rotate_token(seconds=0.2)
+    cluster.rotate_token(seconds=3)
     assert cluster.ask(PODS)[0] == 200
-    until("the token has expired", lambda: cluster.ask(PODS)[0] == 401, 5)
+    until("the token has expired", lambda: cluster.ask(PODS)[0] == 401, 10)
     assert cluster.violations == []
 
 

@@ -146,12 +146,12 @@ def test_rotation_takes_nothing_from_a_stream_that_is_followed(scribe, hub):
     assert len(stored) == 3000 or gaps(hub, "rotating")
 
 
-def test_what_was_rotated_away_while_no_agent_ran_is_a_gap(scribe, hub, docker_host):
+def test_what_was_rotated_away_while_no_agent_ran_is_a_gap(scribe, hub, engine, docker_host):
     writer = scribe("forgotten", options=["--log-opt", "max-size=10k", "--log-opt", "max-file=2"])
     docker_host.kill()
     for number in range(1, 2001):
         writer.say(f"row {number}")
-    time.sleep(0.5)
+    until("the engine has them", lambda: "row 2000" in engine.docker("logs", "--tail", "1", writer.id), 30)
     docker_host.start()
     wait_line(hub, "forgotten", "row 2000", timeout=30)
     stored = numbers(hub, "forgotten", "row")

@@ -33,7 +33,8 @@ def journal_is_drained(hub):
 def test_changes_during_a_hub_outage_are_in_the_history_once_and_in_time(hub, engine, events, docker_host):
     container = engine.container("napper")
     hub.wait_status("dock", "napper", "running")
-    before = intervals(hub, "napper")
+    before = until("its history is stored", lambda: rows if (rows := intervals(hub, "napper")) and
+                   rows[-1]["status"] == RUNNING else None, 5)
     hub.kill()
     down = time.time()
     engine.docker("pause", container)
@@ -67,9 +68,9 @@ def test_a_change_during_the_replay_is_live_at_once(hub, engine, docker_host):
     hub.kill()
     for _ in range(10):
         engine.docker("pause", container)
-        time.sleep(0.3)  # an observer looks at states; what lasts shorter than a look is not seen
+        time.sleep(0.5)  # an observer looks at states; what lasts shorter than a look is not seen
         engine.docker("unpause", container)
-        time.sleep(0.3)
+        time.sleep(0.5)
     hub.start()
     wait_session(hub)
     engine.docker("pause", container)

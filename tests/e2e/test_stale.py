@@ -44,7 +44,7 @@ class Watch:
         self._thread.join()
 
 
-def test_silent_agents_are_stale_at_sixty_seconds_and_live_ones_never(hub, engine, docker_host, folder):
+def test_silent_agents_are_stale_at_sixty_seconds_and_live_ones_never(hub, engine, docker_host, folder, stalls):
     engine.compose("quiet", {"app": {}})
     hub.wait_status("dock", "quiet", "running")
     agents = {"dock": docker_host}
@@ -59,12 +59,12 @@ def test_silent_agents_are_stale_at_sixty_seconds_and_live_ones_never(hub, engin
     agents["paused"].process.pause()
     agents["dock"].kill()
     agents["left"].stop()
-    time.sleep(1)
     for name in ("dock", "left"):
-        row = hub.target(name)
+        row = until("it is told that the stream closed",
+                    lambda: row if (row := hub.target(name)).get("session_end") else None, 5)
         assert row["state"] == "TARGET_STATE_CONNECTED", "a closed stream is not yet stale"
-        assert row["session_end"]["end_time"], "but it is told that the stream closed"
-    until("three are stale", lambda: all(watch.first(name, "stale") for name in ("dock", "paused", "left")), 75, every=0.2)
+        assert row["session_end"]["end_time"]
+    until("three are stale", lambda: all(watch.first(name, "stale") for name in ("dock", "paused", "left")), 150, every=0.2)
 
     for name in ("dock", "paused", "left"):
         visible, _, last_seen = watch.first(name, "stale")
@@ -72,7 +72,8 @@ def test_silent_agents_are_stale_at_sixty_seconds_and_live_ones_never(hub, engin
         print(f"{name}: stale was visible after {silence:.3f} s of silence")
         assert watch.states(name) == ["connected", "stale"]
         assert silence >= STALE_AFTER_S, f"{name} was stale too early"
-        assert silence <= STALE_AFTER_S + VISIBLE_WITHIN_S + POLL_S, f"{name} was stale too late"
+        listened = visible - max(timestamp(last_seen), hub.stood_still_at())
+        assert listened <= STALE_AFTER_S + VISIBLE_WITHIN_S + POLL_S + stalls.allowance_s(), f"{name} was stale too late"
     assert watch.states("alive") == ["connected"]
     assert watch.polls > 300, "the window was watched closely"
 
@@ -91,11 +92,15 @@ def test_silent_agents_are_stale_at_sixty_seconds_and_live_ones_never(hub, engin
     for name in ("paused", "dock"):
         hub.wait_connected(name, timeout=75 if name == "paused" else 20)
     hub.wait_status("dock", "quiet", "running")
-    states = [row["state"].removeprefix("TARGET_STATE_").lower()
-              for row in hub.api("ListTargetHistory", target="dock")["intervals"][::-1]]
-    # The moment between the agent's start and its session is stale, too, with a reason of its own.
-    states = [state for i, state in enumerate(states) if i == 0 or states[i - 1] != state]
-    assert states[-3:] == ["connected", "stale", "connected"], states
+
+    def history():
+        states = [row["state"].removeprefix("TARGET_STATE_").lower()
+                  for row in hub.api("ListTargetHistory", target="dock")["intervals"][::-1]]
+        # The moment between the agent's start and its session is stale, too, with a reason of its own.
+        return [state for i, state in enumerate(states) if i == 0 or states[i - 1] != state]
+
+    until("its history is stored", lambda: history()[-1:] == ["connected"], 5)
+    assert history()[-3:] == ["connected", "stale", "connected"], history()
     watch.close()
     for name in ("paused", "alive"):
         agents[name].stop()

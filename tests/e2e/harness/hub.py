@@ -8,7 +8,7 @@ import signal
 import ssl
 import time
 
-from .base import BIN, Process, free_port, run, until
+from .base import BIN, Process, free_port, run, timestamp, until
 
 METRICS_TOKEN = "e2e-metrics-token-4711"
 
@@ -94,6 +94,12 @@ class Hub:
 
     def log(self):
         return "".join(path.read_text(errors="replace") for path in sorted(self.dir.glob("hub-*.log")))
+
+    def stood_still_at(self):
+        """When the hub last noticed that it (or the machine) had stood still, in seconds since 1970: it listens for a whole
+        minute again before it calls anybody stale. 0: never."""
+        return max((timestamp(line.split()[0]) for line in self.log().splitlines() if "the hub stood still for" in line),
+                   default=0)
 
     # ---- addresses
 

@@ -8,11 +8,11 @@ import subprocess
 import time
 
 from harness.base import until
+from harness.stalls import Stalls
 
 from . import faults, log_scenarios
 from .checker import number_of
 from .rounds import CONVERGE_S, MIB, Round, result
-from .stalls import MAX_S, Stalls
 from .watcher import look
 
 RESTARTS = 10
@@ -342,8 +342,8 @@ class Lab:
             self.experiment.problems.append(otherwise)
 
     def require_within(self, took, limit, otherwise):
-        """In seconds; two processes that the machine kept waiting may stand one behind the other."""
-        stalls = min(2 * self.stalls.longest_s(), MAX_S)
+        """In seconds."""
+        stalls = self.stalls.allowance_s()
         self.require(took <= limit + stalls, f"{otherwise} after {took:.2f} s, beyond {limit} s and stalls of {stalls:.2f} s")
 
     def fault(self, kind, seconds):

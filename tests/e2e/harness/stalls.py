@@ -1,5 +1,5 @@
-"""How long the machine made a process wait that wanted to run: limits of time in scenarios are widened by that much, so
-that a busy machine is not taken for a slow hub. Never by more than MAX_S: a limit that nothing exceeds is none."""
+"""How long the machine made a process wait that wanted to run: limits of time are widened by that much, so that a busy
+machine is not taken for a slow hub. Never by more than MAX_S: a limit that nothing exceeds is none."""
 
 import threading
 import time
@@ -22,9 +22,9 @@ class Stalls:
             self._longest = max(self._longest, now - before - _EVERY_S)
             before = now
 
-    def longest_s(self):
-        """So far."""
-        return self._longest
+    def allowance_s(self):
+        """So far; two processes that the machine kept waiting may stand one behind the other."""
+        return min(2 * self._longest, MAX_S)
 
     def stop(self):
         self._stop.set()
