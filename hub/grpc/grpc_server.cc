@@ -45,7 +45,7 @@ void SetArguments(grpc::ServerBuilder& builder) {
   // A probe is a ping for each frame that comes: a third of the CPU at 10,000 agents. Without it the window stays at
   // 64 KiB a round trip, which is above what an agent sends (1 MiB/s) up to 60 ms.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  // Memory of each connection.
+  // Memory of each connection. A frame of TLS must fit what is between OpenSSL and the socket (lean_ssl.cc).
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
   builder.AddChannelArgument(GRPC_ARG_TSI_MAX_FRAME_SIZE, 1024);
 }

@@ -181,7 +181,7 @@ TEST_F(GrpcServerTest, SessionOverTlsFromHelloToRotation) {
   EXPECT_TRUE(stream->Finish().ok());
 }
 
-TEST(LeanSsl, EveryConnectionGivesItsBuffersBack) {
+TEST(LeanSsl, EveryConnectionHasSmallBuffersAndGivesTheRestBack) {
   SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
   SSL* const ssl = SSL_new(context);
   EXPECT_NE(SSL_get_mode(ssl) & SSL_MODE_RELEASE_BUFFERS, 0);
@@ -389,7 +389,9 @@ TEST_F(GrpcServerTest, AStreamEndsWithItsReason) {
 // 60 MB, more than the transport takes at once: the rest is written as the client reads.
 TEST_F(GrpcServerTest, AnExportWaitsForItsClient) {
   constexpr int kLines = 6000;
-  Start();
+  const auto tls = EnsureTls(dir_.path() + "/tls", {}, clock_->Now());
+  ASSERT_TRUE(tls.ok()) << tls.status();
+  Start(*tls);
   const std::string target = NewTargetWithLines(kLines, 10'000);
   auto stub = fleet::v1::FleetService::NewStub(channel_);
   fleet::v1::ExportLogsRequest request;

@@ -10,8 +10,10 @@
 
 namespace {
 
-// Between a connection's OpenSSL and the socket, each way. OpenSSL's own 17 KiB hold the largest record; 4 KiB hold
-// those of gRPC (GRPC_ARG_TSI_MAX_FRAME_SIZE), and what is larger goes through in parts.
+// Between a connection's OpenSSL and the socket, each way. OpenSSL's own 17 KiB hold the largest record. Certificates,
+// what comes in, and what Asio sends go through in parts, but a record that gRPC sends must fit: those of its server
+// are of 1 KiB (GRPC_ARG_TSI_MAX_FRAME_SIZE, grpc_server.cc), those of its clients of 16. So not for a program that
+// sends much as a client of gRPC.
 constexpr std::size_t kPairBytes = 4096;
 
 // What stands behind a function of this file.

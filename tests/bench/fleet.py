@@ -199,6 +199,8 @@ def fairness(folder, options):
            (without, calm["round_trip_ms"]["p99"]), at_most=MAX_ROUND_TRIP_MS)
     figure("fairness: commits, p99", loud["commit_ms"]["p99"], "ms", (without, calm["commit_ms"]["p99"]))
     figure("fairness: sessions of others lost", loud["sessions_lost"], at_most=0)
+    figure("fairness: resident with a second fleet after the first", loud["hub"]["resident_mib_most"], "MiB",
+           ("with the first", calm["hub"]["resident_mib_most"]))
 
 
 def slow_disk(folder, options):

@@ -14,6 +14,13 @@ from harness.docker_proxy import RecordingDockerProxy
 from harness.prometheus import Prometheus
 
 
+class Held:
+    """Stalls of a length of choice."""
+
+    def __init__(self, longest_s):
+        self.longest_s = lambda: longest_s
+
+
 @pytest.fixture
 def proxy(engine, folder):
     """No agent speaks through this one."""
@@ -103,3 +110,14 @@ def test_prometheus_scrapes_with_its_token(folder):
     assert prometheus.scrape_health() == ("up", "")
     prometheus.stop()
     server.shutdown()
+
+
+def test_a_hub_that_says_it_stood_still_is_believed_where_the_machine_held_up_the_test_too(hub):
+    assert hub.stood_still_at(Held(9)) == 0, "it has not"
+    paused = time.time()
+    hub.process.pause()
+    time.sleep(3)
+    hub.process.resume()
+    at = until("the hub says so", lambda: hub.stood_still_at(Held(3)), 5)
+    assert paused + 3 <= at <= time.time()
+    assert hub.stood_still_at(Held(0.2)) == 0

@@ -63,7 +63,7 @@ def test_killed_hub_comes_back_as_it_was_and_calls_nobody_stale_for_a_minute(hub
     assert hub.target_state("never") == "not_connected"
 
     stale_at = None
-    while stale_at is None and time.time() < max(listening, hub.stood_still_at()) + GRACE_S + 10:
+    while stale_at is None and time.time() < max(listening, hub.stood_still_at(stalls)) + GRACE_S + 10:
         states = {row["name"]: row["state"] for row in hub.api("ListTargets")["targets"]}
         now = time.time()
         assert states["dock"] == "TARGET_STATE_CONNECTED"
@@ -73,7 +73,7 @@ def test_killed_hub_comes_back_as_it_was_and_calls_nobody_stale_for_a_minute(hub
         time.sleep(0.05)
     assert stale_at is not None, "the silent one never became stale"
     assert stale_at - started >= GRACE_S, f"stale {stale_at - started:.2f} s after the start"
-    assert stale_at - max(listening, hub.stood_still_at()) <= GRACE_S + VISIBLE_WITHIN_S + 0.1 + stalls.allowance_s()
+    assert stale_at - max(listening, hub.stood_still_at(stalls)) <= GRACE_S + VISIBLE_WITHIN_S + 0.1 + stalls.allowance_s()
 
     again = Agent(folder, hub, {**never}, name="never", runtime="none")  # a secret that was never used is kept, too
     until("never is connected", lambda: hub.target_state("never") == "connected", 15)

@@ -17,7 +17,7 @@ SECONDS = 5
 
 @pytest.fixture(scope="module")
 def hub(folder):
-    """With 17 KB of certificates, more than OpenSSL's own 17,408 bytes would hold."""
+    """With 18 KB of certificates, more than OpenSSL's own 17,408 bytes would hold."""
     hub = Hub(folder / "h")
     hub.stop()
     own, authority = ((hub.data / "tls" / name).read_text() for name in ("server.pem", "ca.pem"))

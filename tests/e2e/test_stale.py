@@ -72,7 +72,7 @@ def test_silent_agents_are_stale_at_sixty_seconds_and_live_ones_never(hub, engin
         print(f"{name}: stale was visible after {silence:.3f} s of silence")
         assert watch.states(name) == ["connected", "stale"]
         assert silence >= STALE_AFTER_S, f"{name} was stale too early"
-        listened = visible - max(timestamp(last_seen), hub.stood_still_at())
+        listened = visible - max(timestamp(last_seen), hub.stood_still_at(stalls))
         assert listened <= STALE_AFTER_S + VISIBLE_WITHIN_S + POLL_S + stalls.allowance_s(), f"{name} was stale too late"
     assert watch.states("alive") == ["connected"]
     assert watch.polls > 300, "the window was watched closely"

@@ -95,11 +95,11 @@ class Hub:
     def log(self):
         return "".join(path.read_text(errors="replace") for path in sorted(self.dir.glob("hub-*.log")))
 
-    def stood_still_at(self):
-        """When the hub last noticed that it (or the machine) had stood still, in seconds since 1970: it listens for a whole
-        minute again before it calls anybody stale. 0: never."""
-        return max((timestamp(line.split()[0]) for line in self.log().splitlines() if "the hub stood still for" in line),
-                   default=0)
+    def stood_still_at(self, stalls):
+        """When the hub last noticed that it had stood still, in seconds since 1970: it listens for a whole minute again before
+        it calls anybody stale. 0: never, or the hub alone says so: this process was not held up meanwhile."""
+        times = [timestamp(line.split()[0]) for line in self.log().splitlines() if "the hub stood still for" in line]
+        return times[-1] if times and stalls.longest_s() > 1 else 0
 
     # ---- addresses
 

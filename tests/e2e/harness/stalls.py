@@ -22,6 +22,10 @@ class Stalls:
             self._longest = max(self._longest, now - before - _EVERY_S)
             before = now
 
+    def longest_s(self):
+        """So far."""
+        return self._longest
+
     def allowance_s(self):
         """So far; two processes that the machine kept waiting may stand one behind the other."""
         return min(2 * self._longest, MAX_S)
