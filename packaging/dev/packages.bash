@@ -68,6 +68,11 @@ install_packages() {
   ((status == 0)) || die "apt-get could not install: $*"
 }
 
+# A kubectl that is there already may come from Kubernetes' own packages, which Debian's would clash with.
+need_kubectl() {
+  command -v kubectl >/dev/null || need "$1" kubernetes-client
+}
+
 # npm comes with some distributions of node, and as a package of its own in Debian.
 need_npm() {
   command -v npm >/dev/null || need "$1" npm

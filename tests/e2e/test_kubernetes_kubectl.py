@@ -1,4 +1,4 @@
-"""kubectl takes the double for a cluster. Registered only where there is a kubectl."""
+"""kubectl takes the double for a cluster: that of Debian 12 (1.20) as well as a new one."""
 
 import json
 import os
