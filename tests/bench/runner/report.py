@@ -9,7 +9,8 @@ from figures import bound_text, show
 HEAD = """# Benchmarks
 
 `./dev bench` writes this page; what each program does is in [testing.md](testing.md), "Benchmarks". Absolute values
-drift with what else a machine does, ratios to what was measured in the same run hardly, instructions not at all.
+drift with what else a machine does, ratios to what was measured in the same run less
+(between two runs of the fleet, where each side takes ten minutes, by 15 %), instructions not at all.
 """
 
 
