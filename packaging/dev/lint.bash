@@ -67,7 +67,8 @@ check_mixin() { git ls-files '*.jsonnet' '*.libsonnet' | xargs -r jsonnetfmt --t
 check_rules() {
   local status=0
   none 'a unit test sleeps' git grep -nE 'sleep_for|SleepFor|usleep\(|nanosleep\(' -- '*_test.cc' || status=1
-  none 'a path of this machine' git grep -nF "$root/" || status=1
+  # The name of a clone right below / may be a word of any path.
+  [[ $root != /*/* ]] || none 'a path of this machine' git grep -nF "$root/" || status=1
   none 'left open' git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- '*.cc' '*.h' '*.py' '*.sh' '*.cmake' ':!packaging/dev/lint.bash' || status=1
   none "longer than $max_lines lines" long_files || status=1
   return "$status"
