@@ -34,6 +34,9 @@ function(muster_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120
     ENVIRONMENT "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0")
+  if("$ENV{CI}" STREQUAL true)  # ./dev test has installed all programs that tests run: a skip would hide a hole
+    set_tests_properties(${name} PROPERTIES FAIL_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+  endif()
 endfunction()
 
 # muster_fuzz(NAME SOURCES a_fuzz.cc ... [DEPS x ...]): a libFuzzer binary, built only with MUSTER_FUZZ.
